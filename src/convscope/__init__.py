@@ -1,0 +1,1 @@
+"""Convolutional networks under a scope: test them, debug them, look inside them."""

@@ -1,0 +1,1 @@
+"""Image conditions with a magnitude."""

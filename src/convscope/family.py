@@ -1,0 +1,242 @@
+"""Families of methods: a name in a yaml becomes one function in one file.
+
+`find("signals", "one_pixel")` returns the function `encode` of `convscope/signals/one_pixel.py`; a dotted name
+(`my_lab.signals.stripe`) finds a user's own module. `bind` checks the parameters of a yaml against the function's
+signature, read from the source: nothing is imported, so a wrong config is refused before torch is.
+"""
+
+import ast
+import hashlib
+import importlib
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import lru_cache
+from importlib.machinery import PathFinder
+from pathlib import Path
+from typing import Annotated, Any
+
+# A parameter annotated with one of these is checked against its range when it is bound.
+NonNegative = Annotated[float, "at least 0"]
+Positive = Annotated[float, "above 0"]
+Fraction = Annotated[float, "between 0 and 1"]
+Count = Annotated[int, "at least 1"]
+
+_RANGES: dict[str, Callable[[float], bool]] = {
+    "NonNegative": lambda v: v >= 0, "Positive": lambda v: v > 0, "Fraction": lambda v: 0 <= v <= 1,
+    "Count": lambda v: v >= 1,
+}
+_TYPES: dict[str, tuple[type, ...]] = {
+    "float": (int, float), "NonNegative": (int, float), "Positive": (int, float), "Fraction": (int, float),
+    "int": (int,), "Count": (int,), "bool": (bool,), "str": (str,), "list": (list, tuple), "tuple": (list, tuple),
+}
+_WORDS = {
+    "float": "a number", "NonNegative": "a number, at least 0", "Positive": "a number above 0",
+    "Fraction": "a number between 0 and 1", "int": "a whole number", "Count": "a whole number, at least 1",
+    "bool": "true or false", "str": "a text", "list": "a list", "tuple": "a list", "None": "null",
+}
+
+# What a family's function is called, and the arguments that come at run time and never from a yaml.
+VERBS = {"signals": "encode", "conditions": "apply", "models": "build", "data": "load", "training": "fit"}
+RESERVED = {
+    "signals": {"x", "y", "n_classes", "key", "rng"},
+    "conditions": {"x"},
+    "models": {"n_classes", "input_shape", "random_state"},
+    "data": {"roots", "cache", "download"},
+    "training": {"model", "x", "y", "seed", "env", "folder", "on_epoch"},
+}
+REQUIRED = object()
+
+
+class ConfigError(ValueError):
+    """A config that cannot be run; the message is one sentence for the user."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """One method as its source declares it: `constants` are the module's literal upper-case assignments."""
+
+    family: str
+    name: str
+    file: Path
+    module: str
+    defaults: Mapping[str, Any]     # parameter -> default, or REQUIRED
+    annotations: Mapping[str, str]  # parameter -> annotation as written
+    constants: Mapping[str, Any]
+
+    @property
+    def version(self) -> int | str:
+        """The module's VERSION; a user's own module also counts its text, so that an edit starts a new run."""
+        declared = self.constants.get("VERSION", 1)
+        if self.module.startswith("convscope."):
+            return declared
+        return f"{declared}-{hashlib.sha256(self.file.read_bytes()).hexdigest()[:12]}"
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A method with every parameter set: `arguments` holds defaults too, `given` only what differs from them."""
+
+    method: Method
+    arguments: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        return self.method.name
+
+    @property
+    def given(self) -> dict[str, Any]:
+        return {k: v for k, v in self.arguments.items() if v != self.method.defaults[k]}
+
+    @property
+    def label(self) -> str:
+        """Short text for tables: the name and what differs from the defaults, e.g. `resnet depth=8 width=0.5`."""
+        return " ".join([self.name.rpartition(".")[2], *(f"{k}={_plain(v)}" for k, v in self.given.items())])
+
+    def identity(self) -> dict[str, Any]:
+        """What a run's hash holds of this method: parameters at their defaults are left out."""
+        return {"name": self.name, "version": self.method.version, **self.given}
+
+    def function(self) -> Callable[..., Any]:
+        """The method's function itself (this imports its module)."""
+        return find(self.method.family, self.name)
+
+
+def names(family: str) -> list[str]:
+    """Every method of a family that comes with convscope, sorted."""
+    return sorted(file.stem for file in _folder(family).rglob("*.py") if _verb(file, VERBS[family]) is not None)
+
+
+def find(family: str, name: str) -> Callable[..., Any]:
+    """The function called `name` in `family`; raises ConfigError where there is none."""
+    return getattr(importlib.import_module(describe(family, name).module), VERBS[family])
+
+
+@lru_cache(maxsize=None)
+def describe(family: str, name: str) -> Method:
+    """Reads a method's signature, defaults and constants from its source, without importing it."""
+    module, file = _locate(family, name)
+    function = _verb(file, VERBS[family])
+    if function is None:
+        raise ConfigError(f"{name} in {family} has no function {VERBS[family]}(...): {file} must define one")
+    given = function.args
+    positional = given.posonlyargs + given.args
+    pairs = [*zip(positional, [None] * (len(positional) - len(given.defaults)) + given.defaults, strict=True),
+             *zip(given.kwonlyargs, given.kw_defaults, strict=True)]
+    own = [(a, d) for a, d in pairs if a.arg not in RESERVED[family]]
+    return Method(
+        family, name, file, module,
+        defaults={a.arg: REQUIRED if d is None else _literal(d, file) for a, d in own},
+        annotations={a.arg: ast.unparse(a.annotation) if a.annotation else "" for a, _ in own},
+        constants=_constants(file),
+    )
+
+
+def bind(family: str, given: Mapping[str, Any]) -> Bound:
+    """Binds a yaml's mapping (`name` and parameters) to its method; raises ConfigError with the valid choices."""
+    if "name" not in given:
+        raise ConfigError(f"{family}: expected a mapping with a name, got {dict(given)}; name one of {names(family)}")
+    method = describe(family, str(given["name"]))
+    valid = ", ".join(method.defaults) or "none"
+    values = {k: v for k, v in given.items() if k != "name"}
+    for key in values:
+        if key in RESERVED[family]:
+            raise ConfigError(f"{method.name}: {key} is set at run time and cannot come from a config")
+        if key not in method.defaults:
+            raise ConfigError(f"{method.name} has no parameter {key}{_nearest(key, method.defaults)}; valid: {valid}")
+    missing = [k for k, default in method.defaults.items() if default is REQUIRED and k not in values]
+    if missing:
+        raise ConfigError(f"{method.name} needs a value for {', '.join(missing)}; its parameters are: {valid}")
+    return Bound(method, {k: _check(method, k, values[k]) if k in values else default
+                          for k, default in method.defaults.items()})
+
+
+def _check(method: Method, key: str, value: Any) -> Any:
+    """The value in its declared type; raises ConfigError where type or range are wrong."""
+    options = [part.strip().partition("[")[0] for part in method.annotations[key].split("|")]
+    literal = ast.literal_eval(method.annotations[key].partition("[")[2][:-1]) if options == ["Literal"] else None
+    if literal is not None:
+        choices = literal if isinstance(literal, tuple) else (literal,)
+        if value not in choices:
+            raise ConfigError(f"{method.name}: {key} must be one of {', '.join(map(str, choices))}, got {value!r}")
+        return value
+    known = [option for option in options if option in _WORDS]
+    if len(known) < len(options):  # an annotation of another kind: the function itself must check
+        return value
+    for option in known:
+        if option == "None" and value is None:
+            return None
+        if option == "None" or not isinstance(value, _TYPES[option]) or isinstance(value, bool) != (option == "bool"):
+            continue
+        if isinstance(value, float) and not math.isfinite(value):
+            continue
+        if option in _RANGES and not _RANGES[option](value):
+            continue
+        if float in _TYPES[option]:
+            return float(value)
+        return tuple(value) if isinstance(value, list) else value
+    expected = " or ".join(_WORDS[option] for option in known)
+    raise ConfigError(f"{method.name}: {key} must be {expected}, got {value!r}")
+
+
+def _folder(family: str) -> Path:
+    return Path(__file__).parent / family
+
+
+def _locate(family: str, name: str) -> tuple[str, Path]:
+    """Module path and file of a method, ours by its file's name, a user's by its dotted path."""
+    root = Path(__file__).parent
+    for file in sorted(_folder(family).rglob("*.py")):
+        if file.stem == name and _verb(file, VERBS[family]) is not None:
+            return "convscope." + ".".join(file.relative_to(root).with_suffix("").parts), file
+    if "." in name:
+        path: list[str] | None = None
+        parts = name.split(".")
+        for i in range(len(parts)):
+            spec = PathFinder.find_spec(".".join(parts[: i + 1]), path)
+            if spec is None:
+                raise ConfigError(f"{name}: no module {'.'.join(parts[: i + 1])} on Python's path; "
+                                  "run from the folder that holds it, or set PYTHONPATH")
+            path = list(spec.submodule_search_locations or [])
+        if spec is not None and spec.origin is not None:
+            return name, Path(spec.origin)
+    raise ConfigError(f"no {name} in {family}{_nearest(name, names(family))}; there are {', '.join(names(family))}, "
+                      "or give the dotted path of a module of your own")
+
+
+def _nearest(word: str, choices: Any) -> str:
+    close = get_close_matches(word, list(choices), n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+@lru_cache(maxsize=None)
+def _tree(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+
+
+def _verb(file: Path, verb: str) -> ast.FunctionDef | None:
+    return next((n for n in _tree(file).body if isinstance(n, ast.FunctionDef) and n.name == verb), None)
+
+
+def _literal(node: ast.expr, file: Path) -> Any:
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        raise ConfigError(f"{file.name}:{node.lineno}: a default must be a literal, got {ast.unparse(node)}") from None
+
+
+def _constants(file: Path) -> dict[str, Any]:
+    """Upper-case module constants with literal values, such as VERSION, KIND or KINDS."""
+    found = {}
+    for node in _tree(file).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id.isupper():
+            try:
+                found[node.targets[0].id] = ast.literal_eval(node.value)
+            except ValueError:
+                continue
+    return found
+
+
+def _plain(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)

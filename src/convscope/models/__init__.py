@@ -1,0 +1,1 @@
+"""Builders of torch networks; scikit-learn baselines in `classical`."""

@@ -1,0 +1,1 @@
+"""scikit-learn baselines (Hoffer et al., section 4.1)."""

@@ -1,0 +1,1 @@
+"""Rows to tables and figures; the W&B mirror. Imports no torch."""

@@ -1,0 +1,85 @@
+"""One measurement is one row; a table of rows is all that reports need."""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Row:
+    """`value` is a finite number in `unit`; `n` is how many samples it was measured on.
+
+    `axes` is what a sweep may vary inside a method, e.g. `{"amplitude": 0.01}`: flat, numbers, texts and booleans.
+    """
+
+    study: str
+    run_id: str
+    data: str
+    split: str
+    model: str
+    method: str
+    condition: str
+    axes: Mapping[str, float | int | str | bool] = field(hash=False)
+    seed: int
+    metric: str
+    value: float
+    unit: str
+    n: int
+
+    def __post_init__(self) -> None:
+        if isinstance(self.value, bool) or not isinstance(self.value, (int, float)) or not math.isfinite(self.value):
+            raise ValueError(f"{self.metric} of {self.method} with {self.model} must be a finite number, got {self.value!r}")
+        nested = [k for k, v in self.axes.items() if not isinstance(v, (int, float, str, bool))]
+        if nested:
+            raise ValueError(f"axes must be flat, got {nested[0]}={self.axes[nested[0]]!r}")
+
+    @property
+    def cell(self) -> tuple[Any, ...]:
+        """What this row measures, without which run measured it: two rows of one cell are two tries at it."""
+        return (self.study, self.data, self.model, self.method, self.condition, _flat(self.axes), self.seed)
+
+
+COLUMNS = tuple(f.name for f in fields(Row))
+
+
+def to_csv(rows: Iterable[Row]) -> str:
+    """Rows as csv text with a header; floats keep every digit."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({**asdict(row), "axes": _flat(row.axes), "value": repr(float(row.value))})
+    return out.getvalue()
+
+
+def read_csv(path: Path) -> list[Row]:
+    """The rows of a file that `to_csv` wrote; raises ValueError with the line number of a damaged one."""
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        if tuple(reader.fieldnames or ()) != COLUMNS:
+            raise ValueError(f"{path}: expected the columns {','.join(COLUMNS)}, got {reader.fieldnames}")
+        rows = []
+        for line in reader:
+            try:
+                rows.append(Row(**{**line, "axes": json.loads(line["axes"]), "seed": int(line["seed"]),
+                                   "value": float(line["value"]), "n": int(line["n"])}))  # pyright: ignore[reportArgumentType]
+            except (ValueError, TypeError) as error:
+                raise ValueError(f"{path}, line {reader.line_num}: not a row: {error}") from None
+    return rows
+
+
+def merge(old: Iterable[Row], new: Iterable[Row]) -> list[Row]:
+    """Old and new rows; where both measured a cell, the new ones stand. Sorted, so that order says nothing."""
+    new = list(new)
+    replaced = {row.cell for row in new}
+    kept = [row for row in old if row.cell not in replaced]
+    return sorted(kept + new, key=lambda r: (r.study, r.data, r.model, r.method, r.condition, _flat(r.axes), r.seed, r.split, r.metric))
+
+
+def _flat(axes: Mapping[str, Any]) -> str:
+    return json.dumps(dict(axes), sort_keys=True)

@@ -1,0 +1,1 @@
+"""Truth-revealing encodings (Hoffer et al., On the Blindspots of Convolutional Networks)."""

@@ -1,0 +1,1 @@
+"""One module per study, each read like the method section of its paper."""
