@@ -9,11 +9,11 @@ import ast
 import hashlib
 import importlib
 import math
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import lru_cache
-from importlib.machinery import PathFinder
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -113,7 +113,7 @@ def find(family: str, name: str) -> Callable[..., Any]:
     return getattr(importlib.import_module(describe(family, name).module), VERBS[family])
 
 
-@lru_cache(maxsize=None)
+@cache
 def describe(family: str, name: str) -> Method:
     """Reads a method's signature, defaults and constants from its source, without importing it."""
     module, file = _locate(family, name)
@@ -191,16 +191,13 @@ def _locate(family: str, name: str) -> tuple[str, Path]:
         if file.stem == name and _verb(file, VERBS[family]) is not None:
             return "convscope." + ".".join(file.relative_to(root).with_suffix("").parts), file
     if "." in name:
-        path: list[str] | None = None
-        parts = name.split(".")
-        for i in range(len(parts)):
-            spec = PathFinder.find_spec(".".join(parts[: i + 1]), path)
-            if spec is None:
-                raise ConfigError(f"{name}: no module {'.'.join(parts[: i + 1])} on Python's path; "
-                                  "run from the folder that holds it, or set PYTHONPATH")
-            path = list(spec.submodule_search_locations or [])
-        if spec is not None and spec.origin is not None:
-            return name, Path(spec.origin)
+        for folder in sys.path:
+            file = Path(folder or ".", *name.split("."))
+            for source in (file.with_suffix(".py"), file / "__init__.py"):
+                if source.is_file():
+                    return name, source.resolve()
+        raise ConfigError(f"{name}: no module of this name on Python's path; run from the folder that holds "
+                          f"{name.split('.')[0]}, or set PYTHONPATH")
     raise ConfigError(f"no {name} in {family}{_nearest(name, names(family))}; there are {', '.join(names(family))}, "
                       "or give the dotted path of a module of your own")
 
@@ -210,7 +207,7 @@ def _nearest(word: str, choices: Any) -> str:
     return f" (did you mean {close[0]}?)" if close else ""
 
 
-@lru_cache(maxsize=None)
+@cache
 def _tree(file: Path) -> ast.Module:
     return ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
 

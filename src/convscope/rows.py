@@ -33,7 +33,8 @@ class Row:
 
     def __post_init__(self) -> None:
         if isinstance(self.value, bool) or not isinstance(self.value, (int, float)) or not math.isfinite(self.value):
-            raise ValueError(f"{self.metric} of {self.method} with {self.model} must be a finite number, got {self.value!r}")
+            raise ValueError(f"{self.metric} of {self.method} with {self.model} must be a finite number, "
+                             f"got {self.value!r}")
         nested = [k for k, v in self.axes.items() if not isinstance(v, (int, float, str, bool))]
         if nested:
             raise ValueError(f"axes must be flat, got {nested[0]}={self.axes[nested[0]]!r}")
@@ -53,7 +54,8 @@ def to_csv(rows: Iterable[Row]) -> str:
     writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        writer.writerow({**asdict(row), "axes": _flat(row.axes), "value": repr(float(row.value))})
+        axes = json.dumps(dict(row.axes), sort_keys=True)
+        writer.writerow({**asdict(row), "axes": axes, "value": repr(float(row.value))})
     return out.getvalue()
 
 
@@ -78,8 +80,9 @@ def merge(old: Iterable[Row], new: Iterable[Row]) -> list[Row]:
     new = list(new)
     replaced = {row.cell for row in new}
     kept = [row for row in old if row.cell not in replaced]
-    return sorted(kept + new, key=lambda r: (r.study, r.data, r.model, r.method, r.condition, _flat(r.axes), r.seed, r.split, r.metric))
+    return sorted(kept + new, key=lambda row: (*map(str, row.cell[:-1]), row.seed, row.split, row.metric))
 
 
 def _flat(axes: Mapping[str, Any]) -> str:
-    return json.dumps(dict(axes), sort_keys=True)
+    """Canonical text of axes: 0 and 0.0 are one value."""
+    return json.dumps({k: float(v) if type(v) is int else v for k, v in axes.items()}, sort_keys=True)

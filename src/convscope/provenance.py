@@ -1,0 +1,95 @@
+"""Where a number comes from: versions, commit, machine, time and memory of the run that measured it."""
+
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+LIBRARIES = ("torch", "torchvision", "lightning", "numpy", "scikit-learn", "pandas")
+
+
+@lru_cache(maxsize=1)
+def describe() -> dict[str, Any]:
+    """Versions, git commit (with `dirty` where files differ from it), python, platform and processor."""
+    return {
+        "convscope": _version("convscope"), "commit": _commit(), "python": platform.python_version(),
+        "libraries": {name: _version(name) for name in LIBRARIES},
+        "platform": f"{platform.system()} {platform.machine()}", "processor": _processor(),
+    }
+
+
+@contextmanager
+def measured() -> Iterator[dict[str, Any]]:
+    """A mapping that, after the block, holds its wall seconds, CPU seconds and peak memory in MiB."""
+    found: dict[str, Any] = {}
+    with suppress(OSError):  # Linux: start the peak anew, else it is the process's so far
+        Path("/proc/self/clear_refs").write_text("5")
+    cuda = _cuda()
+    if cuda:
+        cuda.reset_peak_memory_stats()
+    wall, cpu = time.perf_counter(), time.process_time()
+    yield found
+    found["wall_seconds"] = round(time.perf_counter() - wall, 3)
+    found["cpu_seconds"] = round(time.process_time() - cpu, 3)
+    found["peak_memory_mib"] = _peak_mib()
+    cuda = _cuda()
+    if cuda:
+        found["gpu"] = cuda.get_device_name()
+        found["peak_gpu_memory_mib"] = round(cuda.max_memory_allocated() / 2**20)
+
+
+def command_line() -> str:
+    """The command as it was typed, without the folder of the script or of Python."""
+    script = Path(sys.argv[0])
+    return " ".join([f"{script.parent.name}/{script.name}", *sys.argv[1:]])
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _commit() -> str | None:
+    root = Path(__file__).parents[2]
+    if not (root / "pyproject.toml").is_file():
+        return None  # installed from a wheel: the version says all
+    try:
+        git = ["git", "-C", str(root)]
+        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+        changed = subprocess.run([*git, "status", "--porcelain", "--", "src", "configs", "experiments"],
+                                 capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head + (" dirty" if changed else "")
+
+
+def _processor() -> str:
+    name = platform.processor() or platform.machine()
+    with suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), name)
+    return f"{name}, {os.cpu_count()} cores"
+
+
+def _peak_mib() -> int:
+    with suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return round(int(line.split()[1]) / 1024)
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def _cuda() -> Any:
+    """torch.cuda where this process already uses it, else None: looking must not import torch."""
+    torch = sys.modules.get("torch")
+    return torch.cuda if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized() else None

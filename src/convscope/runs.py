@@ -1,0 +1,232 @@
+"""The run store: one cell of a study is one folder, named by the hash of everything that can change its numbers.
+
+`runs/<study>/<run_id>/` holds config.json, rows.csv, provenance.json, log.txt, artifacts, and DONE, written last with
+the checksum of every other file. What was cut off, also by kill -9, has no DONE and is continued by the same command.
+"""
+
+import errno
+import hashlib
+import json
+import logging
+import os
+import shutil
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from convscope import provenance
+from convscope.rows import Row, read_csv, to_csv
+
+STATES = ("done", "missing", "failed", "cut off", "running", "edited")
+UNCHECKED = {"DONE", "FAILED", "log.txt", "mirror.json"}  # may change after DONE, and hold no result
+
+
+class EditedRun(ValueError):
+    """A finished run whose files no longer are what it wrote."""
+
+
+class FullDisk(OSError):
+    """No space is left for a run's files: the sweep has to stop, what is done stays."""
+
+
+def canonical(identity: Any) -> str:
+    """Canonical JSON: sorted keys, no spaces, no NaN; equal configs give equal texts."""
+    return json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+
+
+def run_id(study: str, identity: Mapping[str, Any]) -> str:
+    """First 12 hex digits of sha256 over the study's name and the identity of one cell."""
+    return hashlib.sha256(canonical({"study": study, **identity}).encode()).hexdigest()[:12]
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Writes a file whole or not at all: temporary name in the same folder, flush, rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """`write_bytes` for a text, in UTF-8."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """`write_bytes` for readable JSON."""
+    write_text(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False, default=str) + "\n")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One cell of a study in a store. `identity` is None where only the folder is known."""
+
+    root: Path
+    study: str
+    id: str
+    identity: Mapping[str, Any] | None = None
+
+    @property
+    def folder(self) -> Path:
+        return self.root / self.study / self.id
+
+    def state(self) -> str:
+        """One of STATES."""
+        if (self.folder / "DONE").is_file():
+            return "edited" if self.changed_files() else "done"
+        if self._locked():
+            return "running"
+        if (self.folder / "FAILED").is_file():
+            return "failed"
+        return "cut off" if (self.folder / "config.json").is_file() else "missing"
+
+    def rows(self) -> list[Row]:
+        return read_csv(self.folder / "rows.csv")
+
+    def config(self) -> dict[str, Any]:
+        """The identity that was hashed, as stored."""
+        return json.loads((self.folder / "config.json").read_text(encoding="utf-8"))
+
+    def provenance(self) -> dict[str, Any]:
+        return json.loads((self.folder / "provenance.json").read_text(encoding="utf-8"))
+
+    def failure(self) -> str:
+        """Why the run failed: one sentence."""
+        return json.loads((self.folder / "FAILED").read_text(encoding="utf-8"))["reason"]
+
+    def changed_files(self) -> list[str]:
+        """Files of a finished run that are missing, added or not as it wrote them."""
+        try:
+            expected = json.loads((self.folder / "DONE").read_text(encoding="utf-8"))
+        except ValueError:
+            return ["DONE"]
+        found = self._checksums()
+        wrong = {name for name in {*expected, *found} if expected.get(name) != found.get(name)}
+        if not wrong and run_id(self.study, self.config()) != self.id:
+            wrong.add("config.json")
+        return sorted(wrong)
+
+    def finish(self) -> None:
+        """Marks the run as done: from here on its files are checked against what they are now."""
+        (self.folder / "FAILED").unlink(missing_ok=True)
+        write_json(self.folder / "DONE", self._checksums())
+
+    def remove(self) -> None:
+        """Deletes the run's folder; raises ValueError while another process works in it."""
+        try:
+            with self.lock(timeout=0):
+                shutil.rmtree(self.folder, ignore_errors=True)
+        except Timeout:
+            raise ValueError(f"{self.study}/{self.id} is being run by another process; stop it first") from None
+
+    def lock(self, timeout: float = -1) -> FileLock:
+        """A lock that dies with its process; a second process waits for it."""
+        path = self.root / ".locks" / f"{self.study}-{self.id}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return FileLock(path, timeout=timeout)
+
+    def _locked(self) -> bool:
+        path = self.root / ".locks" / f"{self.study}-{self.id}"
+        if not path.exists():
+            return False
+        try:
+            with self.lock(timeout=0):
+                return False
+        except Timeout:
+            return True
+
+    def _checksums(self) -> dict[str, str]:
+        files = (f for f in self.folder.rglob("*") if f.is_file() and not f.name.endswith(".tmp"))
+        return {f.relative_to(self.folder).as_posix(): hashlib.sha256(f.read_bytes()).hexdigest()
+                for f in sorted(files) if f.relative_to(self.folder).parts[0] not in UNCHECKED}
+
+
+@dataclass(frozen=True)
+class Store:
+    """All runs below one folder."""
+
+    root: Path
+
+    def run(self, study: str, identity: Mapping[str, Any]) -> Run:
+        return Run(self.root, study, run_id(study, identity), identity)
+
+    def runs(self, study: str | None = None) -> Iterator[Run]:
+        """Every run in the store, by study and id."""
+        for folder in sorted(self.root.glob(f"{study or '*'}/*")):
+            if not folder.parent.name.startswith(".") and len(folder.name) == 12 and folder.is_dir():
+                yield Run(self.root, folder.parent.name, folder.name)
+
+
+def perform(run: Run, work: Callable[[Run], Iterable[Row]], *, notes: Mapping[str, Any]) -> list[Row]:
+    """The rows of `run`: read back if it is done, else measured by `work` and stored.
+
+    A second process on the same run waits, then finds it done. Any error is recorded in FAILED (and its traceback in
+    log.txt) and raised again. `notes` joins the provenance: the seed, the command line, the device.
+    """
+    with run.lock():
+        state = run.state()
+        if state == "edited":
+            raise EditedRun(f"{run.study}/{run.id} was changed after it was done ({', '.join(run.changed_files())}); "
+                            "put the files back, or remove the run with experiments/runs.py remove and run it again")
+        if state == "done":
+            return run.rows()
+        try:
+            (run.folder / "FAILED").unlink(missing_ok=True)
+            write_json(run.folder / "config.json", run.identity)
+            with _log(run.folder / "log.txt"), provenance.measured() as measured:
+                rows = list(work(run))
+            write_text(run.folder / "rows.csv", to_csv(rows))
+            write_json(run.folder / "provenance.json", {**provenance.describe(), **notes, **measured})
+            run.finish()
+            return rows
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                _record(run, error)
+                raise
+            raise FullDisk(errno.ENOSPC, f"no space left on the disk of {run.root}: free some, then give the same "
+                                         "command again; what is done is kept") from error
+        except Exception as error:
+            _record(run, error)
+            raise
+
+
+def _record(run: Run, error: Exception) -> None:
+    reason = " ".join(str(error).split()) or type(error).__name__
+    if not isinstance(error, (ValueError, OSError)):  # those are sentences; another needs its type
+        reason = f"{type(error).__name__}: {reason}"
+    with (run.folder / "log.txt").open("a", encoding="utf-8") as log:
+        log.write(traceback.format_exc())
+    write_json(run.folder / "FAILED", {"reason": reason, "time": time.strftime("%Y-%m-%dT%H:%M:%S%z")})
+
+
+@contextmanager
+def _log(path: Path) -> Iterator[None]:
+    """Python warnings and the package's log lines of one run go to its log.txt, not to the terminal."""
+    handler = logging.FileHandler(path, encoding="utf-8", delay=True)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    loggers = [logging.getLogger("py.warnings"), logging.getLogger("convscope")]
+    saved = [(logger, logger.propagate) for logger in loggers]
+    logging.captureWarnings(True)
+    for logger in loggers:
+        logger.addHandler(handler)
+        logger.propagate = False
+    try:
+        yield
+    finally:
+        logging.captureWarnings(False)
+        for logger, propagate in saved:
+            logger.removeHandler(handler)
+            logger.propagate = propagate
+        handler.close()

@@ -1,0 +1,233 @@
+"""One command is a sweep of cells: check them all first, run what is missing, then report. Knows no Hydra."""
+
+import importlib
+import json
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from types import ModuleType
+from typing import Any
+
+from convscope import provenance
+from convscope.family import ConfigError
+from convscope.rows import Row, merge
+from convscope.runs import EditedRun, FullDisk, Run, Store, perform, write_json
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One checked cell: its config, its run in the store, and a line that names it."""
+
+    cfg: Mapping[str, Any]
+    run: Run
+    title: str
+
+    @property
+    def mirrored(self) -> bool:
+        return self.cfg["logger"]["name"] == "none" or (self.run.folder / "mirror.json").is_file()
+
+
+def study(name: str) -> ModuleType:
+    """The module of a study, ours by its name or a user's by its dotted path."""
+    try:
+        return importlib.import_module(name if "." in name else f"convscope.studies.{name}")
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"no study {name}: {error}") from None
+
+
+def check(cfg: Mapping[str, Any]) -> Cell:
+    """The cell of a config; raises ConfigError, ValueError or OSError in one sentence where it cannot be run."""
+    if cfg["logger"]["name"] not in ("none", "wandb"):
+        raise ConfigError(f"logger must be none or wandb, got {cfg['logger']['name']}")
+    module = study(cfg["study"])
+    run = Store(Path(cfg["env"]["runs"])).run(cfg["study"], module.identity(cfg))
+    return Cell(cfg, run, module.title(cfg))
+
+
+def run_cell(cfg: Mapping[str, Any]) -> None:
+    """Runs one cell and stores it. A failure is recorded and told in one line, so that the sweep goes on.
+
+    Raises SystemExit on a full disk: every other cell would meet it too.
+    """
+    cell = check(cfg)
+    env, module = cfg["env"], study(cfg["study"])
+    try:
+        with _mirror(cell.run.id, cfg, module.kind(cfg)) as mirror:
+            rows = perform(cell.run, lambda run: module.run(cfg, run, on_epoch=mirror.curve if mirror else None),
+                           notes={"seed": cfg["seed"], "command": provenance.command_line()})
+            if mirror:
+                mirror.rows(rows)
+                write_json(cell.run.folder / "mirror.json", {"wandb": cell.run.id})
+    except FullDisk as error:
+        raise SystemExit(f"convscope: {error.strerror}") from None
+    except Exception as error:
+        if env["debug"]:
+            raise
+        say(f"{env['cell']} {cell.title}: FAILED: {_reason(cell.run, error)}")
+        return
+    say(f"{env['cell']} {cell.title}: {rows[0].metric} {rows[0].value:.4f}, "
+        f"{cell.run.provenance()['wall_seconds']:.1f} s", passing=True)
+
+
+def plan(cells: Sequence[Cell], results: Path) -> str:
+    """A table of the cells with their state, and the time that the missing ones may take."""
+    lines, total, unknown = [], 0.0, 0
+    seconds = _known_seconds(cells, results)
+    for cell in cells:
+        state = cell.run.state()
+        expected = seconds.get(_model(cell.run.identity or {}))
+        if state != "done":
+            total, unknown = total + (expected or 0), unknown + (expected is None)
+        lines.append(f"{cell.run.id}  {state:<8}  {f'{expected:8.1f} s' if expected else '       ?  '}  {cell.title}")
+    done = sum(cell.run.state() == "done" for cell in cells)
+    time = f"about {duration(total)}" + (f", and {unknown} cells of unknown duration" if unknown else "")
+    return "\n".join([*lines, f"{len(cells)} cells, {done} done, {len(cells) - done} to run: "
+                      + (time if done < len(cells) else "nothing to do")])
+
+
+def report(cells: Sequence[Cell], folder: Path) -> tuple[str, int]:
+    """Writes tables and figures of all finished cells to `folder`; returns the text to print and the exit code."""
+    states = [cell.run.state() for cell in cells]
+    done = [cell for cell, state in zip(cells, states, strict=True) if state == "done"]
+    text = []
+    if done:
+        text.append(_write(done, folder))
+    bad: dict[str, list[Cell]] = {}
+    for cell, state in zip(cells, states, strict=True):
+        if state != "done":
+            reason = _reason(cell.run, EditedRun(state)) if state in ("failed", "edited") else "did not end"
+            bad.setdefault(f"{state}: {reason}", []).append(cell)
+    for reason, those in bad.items():
+        named = "; ".join(f"{cell.title} ({cell.run.study}/{cell.run.id})" for cell in those[:3])
+        say(f"{reason} [{named}{f'; and {len(those) - 3} more' if len(those) > 3 else ''}]")
+    if bad:
+        say(f"{len(cells) - len(done)} of {len(cells)} cells are not done; the same command tries them again")
+    return "\n".join(text), 1 if bad else 0
+
+
+def rebuild(folder: Path) -> list[Path]:
+    """Rebuilds every table and figure of a report folder from the rows and arrays stored in it."""
+    from convscope.reporting.report import read_report, write_report
+
+    rows, arrays = read_report(folder)
+    module = study(rows[0].study)
+    return write_report(folder, tables=module.tables(rows), figures=module.figures(rows, arrays), rows=rows,
+                        arrays=arrays)
+
+
+def reports(results: Path) -> list[str]:
+    """Names of the committed reports."""
+    return sorted(file.parent.name for file in results.glob("*/rows.csv"))
+
+
+def find_report(name: str, places: Iterable[Path]) -> Path:
+    """The folder of a report by its name, in the first place that has it; raises ValueError where none has."""
+    places = list(places)
+    for place in places:
+        if (place / name / "rows.csv").is_file():
+            return place / name
+    known = ", ".join(name for place in places[:-1] for name in reports(place)) or "none yet"
+    raise ValueError(f"no report {name} (a folder with rows.csv); there are: {known}")
+
+
+def write_ledger(results: Path) -> Path:
+    """Writes results/ledger.md: every number of a paper beside ours, from the rows of all committed reports."""
+    from convscope.reporting import ledger
+    from convscope.rows import read_csv
+
+    lines = []
+    for name in reports(results):
+        rows = read_csv(results / name / "rows.csv")
+        lines += study(rows[0].study).ledger(rows, name)
+    return ledger.write(lines, results / "ledger.md")
+
+
+def say(text: str, *, passing: bool = False) -> None:
+    """One line on stderr; a passing one is overwritten by the next where stderr is a terminal."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text}", end="" if passing else "\n", file=sys.stderr, flush=True)
+    else:
+        print(text, file=sys.stderr, flush=True)
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words: 45 s, 12 min, 3.5 h."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _write(done: Sequence[Cell], folder: Path) -> str:
+    from convscope.reporting.report import read_report, write_report
+    from convscope.reporting.tables import render
+
+    runs = [cell.run for cell in done]
+    rows: list[Row] = [row for run in runs for row in run.rows()]
+    module = study(rows[0].study)
+    arrays = module.arrays(runs)
+    if (folder / "rows.csv").is_file():
+        old_rows, old_arrays = read_report(folder)
+        rows, arrays = merge(old_rows, rows), {**old_arrays, **arrays}
+    tables = module.tables(rows)
+    files = write_report(folder, tables=tables, figures=module.figures(rows, arrays), rows=rows, arrays=arrays)
+    _write_provenance(folder, runs, {row.run_id for row in rows})
+    with _mirror(re.sub(r"[^\w-]", "-", f"{folder.name}-report"), done[0].cfg, "report") as mirror:
+        if mirror:
+            for table in tables:
+                mirror.table(table)
+            for file in files:
+                if file.suffix == ".png":
+                    mirror.image(file)
+    shown = [render(table, ansi=sys.stdout.isatty()) for table in tables]
+    kinds = "  ".join(sorted({f"*{file.suffix}" for file in files}))
+    return "\n\n".join([*shown, f"wrote {len(files)} files to {folder}/ ({kinds}): start with {folder}/README.md"])
+
+
+def _write_provenance(folder: Path, runs: Iterable[Run], wanted: set[str]) -> None:
+    """Beside the rows: where each of their runs was measured and how long it took; older entries are kept."""
+    file = folder / "provenance.json"
+    known = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    for run in runs:
+        known[run.id] = {**run.provenance(), "config": run.config()}
+    write_json(file, {key: value for key, value in sorted(known.items()) if key in wanted})
+
+
+def _known_seconds(cells: Sequence[Cell], results: Path) -> dict[str, float]:
+    """Median wall seconds per model, from the runs in the store and from committed reports."""
+    found: dict[str, list[float]] = {}
+    for run in {cell.run.root: cell.run for cell in cells}.values():
+        for other in Store(run.root).runs(run.study):
+            if other.state() == "done":
+                found.setdefault(_model(other.config()), []).append(other.provenance()["wall_seconds"])
+    file = results / "provenance.json"
+    if file.is_file():
+        for entry in json.loads(file.read_text(encoding="utf-8")).values():
+            found.setdefault(_model(entry["config"]), []).append(entry["wall_seconds"])
+    return {model: median(times) for model, times in found.items()}
+
+
+def _model(identity: Mapping[str, Any]) -> str:
+    """What decides most of a cell's time: its model and how that is trained."""
+    return json.dumps([identity.get("model"), identity.get("fit"), identity["data"]], sort_keys=True)
+
+
+def _mirror(run_id: str, cfg: Mapping[str, Any], kind: str) -> AbstractContextManager[Any]:
+    """The W&B mirror of a run, or a context that gives None where the logger is none."""
+    if cfg["logger"]["name"] == "none":
+        return nullcontext()
+    from convscope.reporting.wandb_mirror import mirror
+
+    settings = {k: v for k, v in cfg["logger"].items() if k != "name"}
+    return mirror(run_id, preset=cfg["env"]["preset"], kind=kind, config=cfg, folder=Path(cfg["env"]["runs"]),
+                  **settings)
+
+
+def _reason(run: Run, error: Exception) -> str:
+    if isinstance(error, EditedRun) and run.state() == "edited":
+        return (f"{', '.join(run.changed_files())} changed after the run was done; put the files back, or remove it: "
+                f"experiments/runs.py remove {run.id}")
+    return run.failure() if (run.folder / "FAILED").is_file() else " ".join(str(error).split())
