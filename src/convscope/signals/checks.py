@@ -1,0 +1,23 @@
+"""What every image signal asks of its carriers and labels."""
+
+import torch
+from torch import Tensor
+
+
+def carriers(x: Tensor, y: Tensor, n_classes: int) -> Tensor:
+    """The labels as int64 on the carriers' device; raises ValueError where x or y is not what a signal can encode.
+
+    x must be float32 [N, C, H, W]; y must hold N whole numbers in 0..n_classes - 1.
+    """
+    if x.dtype != torch.float32 or x.ndim != 4:
+        raise ValueError(f"x must be float32 [N, C, H, W], got {_kind(x)}; scale the pixels to [0, 1] first")
+    if y.is_floating_point() or y.dtype == torch.bool or y.shape != x.shape[:1]:
+        raise ValueError(f"y must be whole numbers [{len(x)}], one per image, got {_kind(y)}")
+    if len(y) and (int(y.min()) < 0 or int(y.max()) >= n_classes):
+        raise ValueError(f"labels must be in 0..{n_classes - 1}, got {int(y.min())}..{int(y.max())}; "
+                         f"check n_classes={n_classes} against the data")
+    return y.to(x.device, torch.int64)
+
+
+def _kind(tensor: Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"
