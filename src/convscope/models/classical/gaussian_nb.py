@@ -1,0 +1,15 @@
+"""Gaussian naive Bayes, scikit-learn's defaults."""
+
+from sklearn.base import BaseEstimator
+from sklearn.naive_bayes import GaussianNB
+
+from convscope.family import NonNegative
+
+VERSION = 1
+KIND = "classical"
+
+
+def build(*, n_classes: int, input_shape: tuple[int, ...], random_state: int,
+          var_smoothing: NonNegative = 1e-9) -> BaseEstimator:
+    """An estimator of flattened raw pixels [N, C * H * W]."""
+    return GaussianNB(var_smoothing=var_smoothing)
