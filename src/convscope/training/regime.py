@@ -1,0 +1,54 @@
+"""Optimizer and learning rate in iterations; the defaults of `fit` are He et al. 2016's for CIFAR-10 (section 4.2)."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+
+@dataclass(frozen=True)
+class Regime:
+    """How weights move: `rate(step)` is a pure function, so that a resumed run needs no scheduler's state."""
+
+    iterations: int
+    optimizer: str
+    lr: float
+    momentum: float
+    weight_decay: float
+    schedule: str
+    milestones: tuple[int, ...]
+    decay: float
+    warmup: int
+
+    def __post_init__(self) -> None:
+        whole = all(isinstance(m, int) and not isinstance(m, bool) and m > 0 for m in self.milestones)
+        if not whole or list(self.milestones) != sorted(self.milestones):
+            raise ValueError(f"milestones must be rising iterations, as [32000, 48000], got {list(self.milestones)}")
+        if not 0 <= self.warmup < self.iterations:
+            raise ValueError(f"warmup must be at least 0 and below iterations ({self.iterations}), got {self.warmup}")
+        if self.momentum >= 1:
+            raise ValueError(f"momentum must be below 1, got {self.momentum}")
+
+    def rate(self, step: int) -> float:
+        """The learning rate of global step 0..iterations - 1: linear warmup, then the schedule."""
+        if step < self.warmup:
+            return self.lr * (step + 1) / self.warmup
+        if self.schedule == "steps":
+            return self.lr * self.decay ** sum(step >= m for m in self.milestones)
+        if self.schedule == "cosine":
+            done = (step - self.warmup) / (self.iterations - self.warmup)
+            return self.lr * (1 + math.cos(math.pi * done)) / 2
+        return self.lr
+
+    def build(self, parameters: Iterable[nn.Parameter], *, fused: bool = False) -> torch.optim.Optimizer:
+        """The optimizer; weight decay on all parameters, biases and batch norm too, as in He et al.
+
+        In adam and adamw, momentum is beta1.
+        """
+        parameters = list(parameters)
+        if self.optimizer == "sgd":
+            return torch.optim.SGD(parameters, self.lr, self.momentum, weight_decay=self.weight_decay, fused=fused)
+        kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[self.optimizer]
+        return kind(parameters, self.lr, (self.momentum, 0.999), weight_decay=self.weight_decay, fused=fused)

@@ -1,0 +1,94 @@
+"""The one place that joins training and the run store: a network is trained once and shared by every study."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from convscope.data.dataset import Dataset
+from convscope.family import Bound
+from convscope.models.classifier import Classifier
+from convscope.rng import seeded
+from convscope.rows import Row
+from convscope.runs import Run, Store, perform, write_text
+from convscope.training import checkpoint, fit
+from convscope.training.recipe import Recipe, training_set
+
+VERSION = 1
+CURVE = ("epoch", "step", "lr", "train_loss", "train_accuracy", "holdout_accuracy")
+
+
+def get_or_train(recipe: Recipe, dataset: Dataset, store: Store, *, env: Mapping[str, Any],
+                 on_epoch: Callable[[dict[str, float]], None] | None = None) -> Classifier:
+    """The trained network of a recipe, in eval mode on the CPU: read from its run, or trained and stored as one.
+
+    Of two processes that want it, one trains and the other waits. An interrupted training goes on where it stopped.
+    `on_epoch` sees every epoch's numbers, also those of a network that is read back.
+    """
+    assert recipe.fit is not None, "a classical model has no training run"
+    build = recipe.model.function()
+    run = store.run("train", {"version": VERSION, **recipe.identity(dataset)})
+    reported = 0
+
+    def report(epoch: dict[str, float]) -> None:
+        nonlocal reported
+        reported += 1
+        if on_epoch:
+            on_epoch(epoch)
+
+    perform(run, lambda run: _train(recipe, dataset, run, env, report), notes={"seed": recipe.seed})
+    if on_epoch and not reported:
+        for epoch in read_curve(run):
+            on_epoch(epoch)
+    return checkpoint.load(run.folder, build=build)
+
+
+def read_curve(run: Run) -> list[dict[str, float]]:
+    """The epochs of a training run: epoch, step, lr, train_loss, train_accuracy, holdout_accuracy if any."""
+    lines = (run.folder / "curve.csv").read_text(encoding="utf-8").splitlines()
+    keys = lines[0].split(",")
+    return [{k: float(v) for k, v in zip(keys, line.split(","), strict=True) if v} for line in lines[1:]]
+
+
+def _train(recipe: Recipe, dataset: Dataset, run: Run, env: Mapping[str, Any],
+           on_epoch: Callable[[dict[str, float]], None]) -> Iterator[Row]:
+    assert recipe.fit is not None
+    carriers, x, y = training_set(recipe, dataset)
+    model = new_classifier(recipe, dataset, carriers.numpy())
+    del carriers
+    fitted = fit.fit(model, x, y, seed=recipe.seed, env=env, folder=run.folder, on_epoch=on_epoch,
+                     **recipe.fit.arguments)
+    checkpoint.save(run.folder, model, architecture=_architecture(recipe.model), best_state=fitted.best_state)
+    write_text(run.folder / "curve.csv", "".join(
+        ",".join(line) + "\n" for line in [CURVE, *([repr(e[k]) if k in e else "" for k in CURVE]
+                                                    for e in fitted.curve)]))
+    fit.remove_resume_point(run.folder)
+    last = fitted.curve[-1]
+    for metric, unit in (("train_loss", "nats"), ("train_accuracy", "fraction"), ("holdout_accuracy", "fraction")):
+        if metric in last:
+            yield Row(
+                study="train", run_id=run.id, data=recipe.data_label, split="train", model=recipe.model.label,
+                method=recipe.signal.label, condition=recipe.condition.name if recipe.condition else "none", axes={},
+                seed=recipe.seed, metric=metric, value=last[metric], unit=unit, n=len(y))
+
+
+def new_classifier(recipe: Recipe, dataset: Dataset, carriers: np.ndarray) -> Classifier:
+    """An untrained network from the recipe's seed, with the carriers' [N, C, H, W] mean and std per channel inside."""
+    mean = std = None
+    if recipe.normalise:
+        mean, std = channel_statistics(dataset.splits["train"].x() if recipe.condition else carriers)
+    with seeded(recipe.seed, "init"):
+        network = recipe.model.function()(n_classes=dataset.n_classes, input_shape=dataset.input_shape,
+                                          **recipe.model.arguments)
+    return Classifier(network, input_shape=dataset.input_shape, class_names=dataset.class_names, mean=mean, std=std)
+
+
+def channel_statistics(x: np.ndarray) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation per channel of x [N, C, H, W], computed in float64."""
+    mean = x.mean(axis=(0, 2, 3), dtype=np.float64)
+    square = np.square(x, dtype=np.float32).mean(axis=(0, 2, 3), dtype=np.float64)
+    return mean.tolist(), np.sqrt(np.maximum(square - mean**2, 1e-12)).tolist()
+
+
+def _architecture(model: Bound) -> dict[str, Any]:
+    return {"name": model.name, "arguments": dict(model.arguments)}
