@@ -1,0 +1,100 @@
+"""A report folder: rows, small arrays, tables and figures, and a README that shows them."""
+
+import io
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from convscope.reporting import tables as table_files
+from convscope.reporting.tables import Table
+from convscope.rows import Row, merge, read_csv, to_csv
+from convscope.runs import write_bytes, write_text
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+ROWS, ARRAYS = "rows.csv", "arrays.npz"
+
+
+def write_report(folder: Path, *, tables: Sequence[Table], figures: Mapping[str, "Figure"], rows: Sequence[Row],
+                 arrays: Mapping[str, np.ndarray] | None = None, command: str | None = None) -> list[Path]:
+    """The paths written: rows.csv, arrays.npz, each table's and figure's files, README.md; equal content, equal bytes.
+
+    `command` is what the README says rebuilds the folder, `uv run experiments/report.py <folder's name>` by default.
+    With no arrays, an arrays.npz of an earlier report is removed, so that a folder never mixes two. Raises ValueError
+    where two tables or figures would write one file.
+    """
+    names = [*(table.name for table in tables), *figures]
+    doubled = sorted({name for name in names if names.count(name) > 1} | {"rows", "README"} & set(names))
+    if doubled:
+        raise ValueError(f"tables and figures need names of their own, other than rows and README, got {doubled}")
+    command = command or f"uv run experiments/report.py {folder.name}"
+    write_text(folder / ROWS, to_csv(merge([], rows)))
+    written = [folder / ROWS]
+    if arrays:
+        write_bytes(folder / ARRAYS, npz(arrays))
+        written.append(folder / ARRAYS)
+    else:
+        (folder / ARRAYS).unlink(missing_ok=True)
+    for table in tables:
+        written += table_files.write(table, folder)
+    if figures:
+        from convscope.reporting.figures import save
+
+        for name, figure in figures.items():
+            written += save(figure, folder, name)
+    page = _readme(folder.name, tables, list(figures), len(rows), arrays or {}, command)
+    write_text(folder / "README.md", page)
+    return [*written, folder / "README.md"]
+
+
+def read_report(folder: Path) -> tuple[list[Row], dict[str, np.ndarray]]:
+    """The rows and arrays (none: empty) that `write_report` stored; raises ValueError where there is no report."""
+    if not (folder / ROWS).is_file():
+        raise ValueError(f"{folder} is no report: expected {ROWS} in it, run its experiment first")
+    arrays: dict[str, np.ndarray] = {}
+    if (folder / ARRAYS).is_file():
+        try:
+            with np.load(folder / ARRAYS, allow_pickle=False) as stored:
+                arrays = {name: stored[name] for name in stored.files}
+        except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+            raise ValueError(f"{folder / ARRAYS} is damaged ({error}): run its experiment again") from None
+    return read_csv(folder / ROWS), arrays
+
+
+def npz(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """A compressed npz whose bytes depend on names, shapes, types and values alone: sorted, without dates.
+
+    Raises ValueError for an array of Python objects, which could only be stored as a pickle.
+    """
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name in sorted(arrays):
+            array = np.asarray(arrays[name])
+            if array.dtype.hasobject:
+                raise ValueError(f"array {name} must hold numbers or texts of one width, got {array.dtype}: convert it")
+            content = io.BytesIO()
+            np.lib.format.write_array(content, np.asarray(array, order="C"), allow_pickle=False)
+            member = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+            member.create_system, member.external_attr = 3, 0o644 << 16  # the same on every system
+            archive.writestr(member, content.getvalue(), zipfile.ZIP_DEFLATED, 9)
+    return out.getvalue()
+
+
+def _readme(name: str, tables: Sequence[Table], figures: Sequence[str], n_rows: int, arrays: Mapping[str, np.ndarray],
+            command: str) -> str:
+    """The folder's page: how to rebuild it, the figures, the tables in full, and what else lies there."""
+    parts = [f"# {name}", f"Rebuilt from `{ROWS}`" + (f" and `{ARRAYS}`" if arrays else "") + f" by\n\n    {command}"]
+    for table in tables:
+        links = " · ".join(f"[{s}]({table.name}.{s})" for s in ("csv", "md", "tex"))
+        parts.append(f"## {table.name}\n\n{table_files.markdown(table)}\n{links}")
+    for figure in figures:
+        parts.append(f"## {figure}\n\n![{figure}]({figure}.png)\n\n[png]({figure}.png) · [pdf]({figure}.pdf)")
+    files = [f"- [{ROWS}]({ROWS}): {n_rows} measurements, one per line"]
+    if arrays:
+        shapes = ", ".join(f"`{k}` {'×'.join(map(str, np.shape(arrays[k]))) or 'scalar'}" for k in sorted(arrays))
+        files.append(f"- [{ARRAYS}]({ARRAYS}): {shapes}")
+    return "\n\n".join([*parts, "## Data\n\n" + "\n".join(files)]) + "\n"
