@@ -1,0 +1,52 @@
+"""Hydra's sweeper for cells: a plugin, which Hydra wants in a folder of this name."""
+
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
+
+from convscope import sweep
+
+swept: list[sweep.Cell] = []
+
+
+class CellSweeper(BasicSweeper):
+    """Checks every cell of the sweep before the first one runs, then launches those that are not done."""
+
+    def sweep(self, arguments: list[str]) -> None:
+        assert self.hydra_context and self.launcher and self.config
+        loader = self.hydra_context.config_loader
+        overrides = OverridesParser.create(config_loader=loader).parse_overrides([*self._parse_config(), *arguments])
+        jobs = [job for batch in self.split_arguments(overrides, None) for job in batch]
+        cells: dict[str, tuple[list[str], sweep.Cell]] = {}  # two jobs that come down to one run are one cell
+        for job in jobs:
+            cell = sweep.check(plain(loader.load_sweep_config(self.config, job)))
+            cells.setdefault(cell.run.id, (job, cell))
+        swept.extend(cell for _, cell in cells.values())
+        missing = [job for job, cell in cells.values() if cell.run.state() != "done" or not cell.mirrored]
+        if swept[0].cfg["env"]["plan"] or not missing:
+            return
+        sweep.say(f"{len(cells)} cells, {len(cells) - len(missing)} done, {len(missing)} to run")
+        Path(self.config.hydra.sweep.dir).mkdir(parents=True, exist_ok=True)
+        numbered = [[*job, f"env.cell='[{i}/{len(missing)}]'"] for i, job in enumerate(missing, 1)]
+        for first, batch in enumerate(self.split_overrides_to_chunks(numbered, self.max_batch_size)):
+            self.launcher.launch(batch, initial_job_idx=first * (self.max_batch_size or 0))
+
+
+ConfigStore.instance().store(group="hydra/sweeper", name="cells", provider="convscope", node={
+    "_target_": "hydra_plugins.cell_sweeper.CellSweeper", "max_batch_size": None, "params": None})
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """A composed config without Hydra in it, with the preset's name under env."""
+    name = config.hydra.job.config_name if "hydra" in config else HydraConfig.get().job.config_name
+    own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+    found: Any = OmegaConf.to_container(own, resolve=True, throw_on_missing=True)
+    found["env"]["preset"] = name
+    return found
+
+

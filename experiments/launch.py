@@ -1,0 +1,84 @@
+"""Hydra's side of every experiment: a command becomes a sweep of checked cells, planned or run, then reported."""
+
+import os
+import re
+import sys
+import traceback
+from pathlib import Path
+
+import hydra
+from hydra.errors import HydraException
+from hydra_plugins import cell_sweeper
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from convscope import sweep
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+ALWAYS = ["hydra.mode=MULTIRUN", "hydra/sweeper=cells", "hydra/job_logging=none", "hydra/hydra_logging=none",
+          "hydra.output_subdir=null", "hydra.sweep.dir=${env.runs}/.sweep", "hydra.sweep.subdir=."]
+# A method's parameter may be set whether or not its yaml lists it: family.bind checks it with the better message.
+METHOD = r"^((?:data|signal|model|fit|baseline_fit|condition)\.)"
+SWEPT = ("model", "signal", "seed", "env.", "env=", "logger", "hydra")  # overrides that keep a report in its folder
+
+
+def launch(preset: str) -> None:
+    """Runs the sweep that `preset` and the command line describe; exits with 0, or 1 and 2 after one clear sentence."""
+    sys.argv[1:] = [*ALWAYS, *(re.sub(METHOD, r"++\1", argument) for argument in sys.argv[1:])]
+    folders = [str(Path(__file__).parent), str(Path.cwd())]  # also for the processes that a launcher starts
+    sys.path[1:1] = folders[1:]
+    os.environ["PYTHONPATH"] = os.pathsep.join([*folders, *filter(None, [os.environ.get("PYTHONPATH")])])
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach us, and become one sentence below
+    debug = "env.debug=true" in sys.argv
+    try:
+        hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=preset)(run_cell)()
+        if cell_sweeper.swept:
+            sys.exit(_finish())
+    except KeyboardInterrupt:
+        cells = cell_sweeper.swept
+        done = sum(cell.run.state() == "done" for cell in cells)
+        _stop(f"interrupted: {done} of {len(cells)} cells are done; the same command goes on from here", 130)
+    except (HydraException, OmegaConfBaseException, ValueError, OSError) as error:
+        if debug:
+            traceback.print_exc()
+        _stop(_sentence(error), 2)
+
+
+def run_cell(config: DictConfig) -> None:
+    """One Hydra job, in whatever process the launcher gives it."""
+    sweep.run_cell(cell_sweeper.plain(config))
+
+
+def _finish() -> int:
+    env = cell_sweeper.swept[0].cfg["env"]
+    folder = Path(env["results"]) / _report_name(env["preset"])
+    if env["plan"]:
+        print(sweep.plan(cell_sweeper.swept, CONFIGS.parent / "results" / env["preset"]))
+        return 0
+    text, code = sweep.report(cell_sweeper.swept, folder)
+    print(text)
+    return code
+
+
+def _report_name(preset: str) -> str:
+    """The preset's name, and what the command line changed in it beyond choosing cells."""
+    changed = [a for a in sys.argv[1:] if "=" in a and not a.startswith("-") and not a.lstrip("+~").startswith(SWEPT)]
+    changed += [a for a in sys.argv[1:] if re.match(r"[+~]*(model|signal)\.", a)]
+    return re.sub(r"[^\w.,=+-]", "-", ",".join([preset, *sorted(changed)]))
+
+
+def _sentence(error: Exception) -> str:
+    """One sentence of an error; Hydra's own, which span lines, are folded and told what there is instead."""
+    text = str(error)
+    if match := re.search(r"Could not find '([^']+)/([^']+)'\n\nAvailable options in '[^']+':\n(.*)", text, re.S):
+        return f"no {match[1]} {match[2]}; there are {', '.join(match[3].split('Config search path')[0].split())}"
+    if match := re.search(r"Cannot find primary config '([^']+)'", text):
+        return f"no preset {match[1]}; there are {', '.join(sorted(f.stem for f in CONFIGS.glob('*.yaml')))}"
+    if match := re.search(r"Could not override '([^']+)'", text):
+        return f"no setting {match[1]} in this preset; see all of them with --cfg job"
+    return " ".join(text.split())
+
+
+def _stop(text: str, code: int) -> None:
+    sweep.say(f"convscope: {text}")
+    sys.exit(code)

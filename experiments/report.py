@@ -1,0 +1,25 @@
+"""Rebuilds tables and figures from stored rows: no model, no GPU, seconds.
+
+    uv run experiments/report.py blindspots_table1    # one report: a folder of results/, or of runs/results/
+    uv run experiments/report.py                      # all committed reports, and results/ledger.md
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from convscope import sweep
+
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("name", nargs="*", help="name or folder of a report")
+parser.add_argument("--results", type=Path, default=Path("results"), help="folder of the committed reports")
+
+if __name__ == "__main__":
+    args = parser.parse_args()
+    try:
+        for name in args.name or sweep.reports(args.results):
+            for file in sweep.rebuild(sweep.find_report(name, [args.results, Path("runs/results"), Path()])):
+                print(file)
+        print(sweep.write_ledger(args.results))
+    except (ValueError, OSError) as error:
+        sys.exit(f"convscope: {error}")
