@@ -24,7 +24,9 @@ SWEPT = ("model", "signal", "seed", "env.", "env=", "logger", "hydra")  # overri
 
 def launch(preset: str) -> None:
     """Runs the sweep that `preset` and the command line describe; exits with 0, or 1 and 2 after one clear sentence."""
-    sys.argv[1:] = [*ALWAYS, *(re.sub(METHOD, r"++\1", argument) for argument in sys.argv[1:])]
+    overrides = [a for a in sys.argv[1:] if a.startswith("~") or ("=" in a and not a.startswith("-"))]
+    options = [a for a in sys.argv[1:] if a not in overrides]  # first: argparse takes no override between two options
+    sys.argv[1:] = [*options, *ALWAYS, *(re.sub(METHOD, r"++\1", a) for a in overrides)]
     folders = [str(Path(__file__).parent), str(Path.cwd())]  # also for the processes that a launcher starts
     sys.path[1:1] = folders[1:]
     os.environ["PYTHONPATH"] = os.pathsep.join([*folders, *filter(None, [os.environ.get("PYTHONPATH")])])
