@@ -12,7 +12,7 @@ from hydra_plugins import cell_sweeper
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from convscope import sweep
+from convscope import provenance, sweep
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 ALWAYS = ["hydra.mode=MULTIRUN", "hydra/sweeper=cells", "hydra/job_logging=none", "hydra/hydra_logging=none",
@@ -24,6 +24,7 @@ SWEPT = ("model", "signal", "seed", "env.", "env=", "logger", "hydra")  # overri
 
 def launch(preset: str) -> None:
     """Runs the sweep that `preset` and the command line describe; exits with 0, or 1 and 2 after one clear sentence."""
+    os.environ["CONVSCOPE_COMMAND"] = provenance.command_line()
     overrides = [a for a in sys.argv[1:] if a.startswith("~") or ("=" in a and not a.startswith("-"))]
     options = [a for a in sys.argv[1:] if a not in overrides]  # first: argparse takes no override between two options
     sys.argv[1:] = [*options, *ALWAYS, *(re.sub(METHOD, r"++\1", a) for a in overrides)]

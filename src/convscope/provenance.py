@@ -47,7 +47,9 @@ def measured() -> Iterator[dict[str, Any]]:
 
 
 def command_line() -> str:
-    """The command as it was typed, without the folder of the script or of Python."""
+    """The command as it was typed, without the folder of the script; also in a process that a launcher started."""
+    if "CONVSCOPE_COMMAND" in os.environ:
+        return os.environ["CONVSCOPE_COMMAND"]
     script = Path(sys.argv[0])
     return " ".join([f"{script.parent.name}/{script.name}", *sys.argv[1:]])
 
