@@ -32,6 +32,7 @@ PAPER_CONVNET = {"model": "resnet", "axis.iterations": 64000, "axis.n_train": 50
 TOLERANCE = 0.01  # the paper prints no spread; one point covers a seed's standard deviation of ResNet-56
 TRAINING = {"n_train": "{:g} images", "iterations": "{:g} iterations", "normalise": "{}"}  # axes that are no signal's
 BLIND = "blind level"
+SHEET_LINES = ("carrier", "with the signal", "change")
 METRICS = {"accuracy": "accuracy with the signal", "clean_accuracy": "accuracy on clean images",
            "reliance": "follows a wrong signal"}
 SIGNALS = ("clean", "one_pixel", "pattern_pixels", "random_pixel", "paired_pixels", "noise", "mean")
@@ -232,20 +233,18 @@ def _training(part: Frame) -> str:
 
 
 def _sheet(arrays: Mapping[str, np.ndarray]) -> "Figure | None":
-    """One line per signal: carrier, encoded image, and the change, magnified until it shows."""
+    """One column per signal: carrier, encoded image, and the change, magnified until it shows."""
     from convscope.reporting.figures import Picture, change, image_sheet
 
-    keys = sorted({key.rpartition("/")[0] for key in arrays}, key=_sheet_rank)
-    lines, labels = [], []
-    for key in keys:
+    columns = []
+    for key in sorted({key.rpartition("/")[0] for key in arrays}, key=_sheet_rank):
         _, method, amplitude, condition = key.split("/")
         carrier, encoded = arrays[f"{key}/carrier"][0], arrays[f"{key}/encoded"][0]
         places = [(int(r), int(c)) for r, c in np.argwhere((encoded != carrier).any(axis=0))]
-        circles = places if len(places) <= 2 else []
-        lines.append([Picture("carrier", carrier), Picture("with the signal", encoded, circles=circles),
-                      change(carrier, encoded)])
-        labels.append(_spoken(method, float(amplitude), condition))
-    return image_sheet(lines, labels=labels) if lines else None
+        name = _spoken(method, float(amplitude), condition).replace("_", " ")
+        columns.append([Picture(name, carrier), Picture("", encoded, circles=places if len(places) <= 2 else []),
+                        change(carrier, encoded)])
+    return image_sheet(list(zip(*columns, strict=True)), labels=SHEET_LINES) if columns else None
 
 
 def _spoken(method: str, amplitude: float, condition: str) -> str:
@@ -269,9 +268,10 @@ def _doses(part: Frame) -> "Figure | None":
     chosen = convnets[convnets["method"].isin(enough) & convnets["metric"].isin(METRICS)]
     if chosen.empty:
         return None
-    many = chosen["who"].nunique() > 1
-    chosen = chosen.assign(line=[f"{w}: {METRICS[m]}" if many else METRICS[m]
-                                 for w, m in zip(chosen["who"], chosen["metric"], strict=True)])
+    if chosen["who"].nunique() > 1:  # several models: one line each
+        chosen = chosen[chosen["metric"] == "accuracy"].assign(line=lambda lines: lines["who"])
+    else:
+        chosen = chosen.assign(line=chosen["metric"].map(METRICS))
     levels = convnets[(convnets["metric"] == "blind_level") & (convnets["method"].isin(enough))]
     blind = {str(method): {BLIND: float(lines.loc[lines["axis.amplitude"].idxmin(), "mean"])}
              for method, lines in levels.groupby("method")}
