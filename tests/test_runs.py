@@ -141,9 +141,10 @@ def test_warnings_go_to_the_runs_log(run, capfd):
         warnings.warn("variables are collinear", stacklevel=1)
         return [row(run)]
 
-    with warnings.catch_warnings():
+    with pytest.warns(UserWarning, match="outside"):
         warnings.simplefilter("always")
         perform(run, warns, notes={})
+        warnings.warn("outside of a run nothing is captured", stacklevel=1)
     assert "variables are collinear" in (run.folder / "log.txt").read_text()
     assert "collinear" not in capfd.readouterr().err
 

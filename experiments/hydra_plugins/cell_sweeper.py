@@ -32,7 +32,11 @@ class CellSweeper(BasicSweeper):
             return
         sweep.say(f"{len(cells)} cells, {len(cells) - len(missing)} done, {len(missing)} to run")
         Path(self.config.hydra.sweep.dir).mkdir(parents=True, exist_ok=True)
-        numbered = [[*job, f"env.cell='[{i}/{len(missing)}]'"] for i, job in enumerate(missing, 1)]
+        # Progress bars of several processes on one terminal would overwrite each other.
+        alone = self.config.hydra.runtime.choices["hydra/launcher"] == "basic"
+        quiet = [] if alone or swept[0].cfg["env"]["progress"] != "auto" else ["env.progress=false"]
+        numbered = [[*job, f"env.cell='[{i}/{len(missing)}]'", *quiet]
+                    for i, job in enumerate(missing, 1)]
         for first, batch in enumerate(self.split_overrides_to_chunks(numbered, self.max_batch_size)):
             self.launcher.launch(batch, initial_job_idx=first * (self.max_batch_size or 0))
 

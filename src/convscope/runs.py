@@ -7,11 +7,11 @@ the checksum of every other file. What was cut off, also by kill -9, has no DONE
 import errno
 import hashlib
 import json
-import logging
 import os
 import shutil
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -213,20 +213,11 @@ def _record(run: Run, error: Exception) -> None:
 
 @contextmanager
 def _log(path: Path) -> Iterator[None]:
-    """Python warnings and the package's log lines of one run go to its log.txt, not to the terminal."""
-    handler = logging.FileHandler(path, encoding="utf-8", delay=True)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    loggers = [logging.getLogger("py.warnings"), logging.getLogger("convscope")]
-    saved = [(logger, logger.propagate) for logger in loggers]
-    logging.captureWarnings(True)
-    for logger in loggers:
-        logger.addHandler(handler)
-        logger.propagate = False
-    try:
+    """Python warnings of one run (and of a training inside it) go to its log.txt, not to the terminal."""
+    def show(message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: Any, **__: Any) -> None:
+        with path.open("a", encoding="utf-8") as log:
+            log.write(f"{time.strftime('%H:%M:%S')} {category.__name__}: {message} ({Path(filename).name}:{lineno})\n")
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
         yield
-    finally:
-        logging.captureWarnings(False)
-        for logger, propagate in saved:
-            logger.removeHandler(handler)
-            logger.propagate = propagate
-        handler.close()

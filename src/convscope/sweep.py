@@ -4,6 +4,7 @@ import importlib
 import json
 import re
 import sys
+import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -66,7 +67,7 @@ def run_cell(cfg: Mapping[str, Any]) -> None:
         raise SystemExit(f"convscope: {error.strerror}") from None
     except Exception as error:
         if env["debug"]:
-            raise
+            traceback.print_exc()
         say(f"{env['cell']} {cell.title}: FAILED: {_reason(cell.run, error)}")
         return
     say(f"{env['cell']} {cell.title}: {rows[0].metric} {rows[0].value:.4f}, "
