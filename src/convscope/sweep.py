@@ -94,9 +94,8 @@ def report(cells: Sequence[Cell], folder: Path) -> tuple[str, int]:
     """Writes tables and figures of all finished cells to `folder`; returns the text to print and the exit code."""
     states = [cell.run.state() for cell in cells]
     done = [cell for cell, state in zip(cells, states, strict=True) if state == "done"]
-    text = []
-    if done:
-        text.append(_write(done, folder))
+    say(f"{len(done)} of {len(cells)} cells are done")
+    text = _write(done, folder) if done else ""
     bad: dict[str, list[Cell]] = {}
     for cell, state in zip(cells, states, strict=True):
         if state != "done":
@@ -106,8 +105,8 @@ def report(cells: Sequence[Cell], folder: Path) -> tuple[str, int]:
         named = "; ".join(f"{cell.title} ({cell.run.study}/{cell.run.id})" for cell in those[:3])
         say(f"{reason} [{named}{f'; and {len(those) - 3} more' if len(those) > 3 else ''}]")
     if bad:
-        say(f"{len(cells) - len(done)} of {len(cells)} cells are not done; the same command tries them again")
-    return "\n".join(text), 1 if bad else 0
+        say(f"{len(cells) - len(done)} cells are missing; the same command tries them again")
+    return text, 1 if bad else 0
 
 
 def rebuild(folder: Path) -> list[Path]:
