@@ -1,5 +1,6 @@
 """Hydra's side of every experiment: a command becomes a sweep of checked cells, planned or run, then reported."""
 
+import hashlib
 import os
 import re
 import sys
@@ -27,7 +28,7 @@ def launch(preset: str) -> None:
     os.environ["CONVSCOPE_COMMAND"] = provenance.command_line()
     overrides = [a for a in sys.argv[1:] if a.startswith("~") or ("=" in a and not a.startswith("-"))]
     options = [a for a in sys.argv[1:] if a not in overrides]  # first: argparse takes no override between two options
-    sys.argv[1:] = [*options, *ALWAYS, *(re.sub(METHOD, r"++\1", a) for a in overrides)]
+    sys.argv[1:] = [*options, *(re.sub(METHOD, r"++\1", a) for a in overrides), *ALWAYS]
     folders = [str(Path(__file__).parent), str(Path.cwd())]  # also for the processes that a launcher starts
     sys.path[1:1] = folders[1:]
     os.environ["PYTHONPATH"] = os.pathsep.join([*folders, *filter(None, [os.environ.get("PYTHONPATH")])])
@@ -45,6 +46,10 @@ def launch(preset: str) -> None:
         if debug:
             traceback.print_exc()
         _stop(_sentence(error), 2)
+    except Exception as error:  # not one of ours: it keeps its type, and env.debug=true shows where it comes from
+        if debug:
+            traceback.print_exc()
+        _stop(f"{type(error).__name__}: {_sentence(error)} (env.debug=true shows where)", 1)
 
 
 def run_cell(config: DictConfig) -> None:
@@ -67,7 +72,8 @@ def _report_name(preset: str) -> str:
     """The preset's name, and what the command line changed in it beyond choosing cells."""
     changed = [a for a in sys.argv[1:] if "=" in a and not a.startswith("-") and not a.lstrip("+~").startswith(SWEPT)]
     changed += [a for a in sys.argv[1:] if re.match(r"[+~]*(model|signal)\.", a)]
-    return re.sub(r"[^\w.,=+-]", "-", ",".join([preset, *sorted(changed)]))
+    name = re.sub(r"[^\w.,=-]", "-", ",".join([preset, *sorted(a.lstrip("+~") for a in changed)]))
+    return name if len(name) <= 100 else f"{preset},{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def _sentence(error: Exception) -> str:

@@ -29,7 +29,10 @@ def select(args: argparse.Namespace) -> Iterator[Run]:
 def line(run: Run) -> str:
     """One run in one line."""
     state = run.state()
-    config = {} if state in ("missing", "edited") else run.config()
+    try:
+        config = {} if state in ("missing", "edited") else run.config()
+    except (ValueError, OSError):
+        config = {}
     words = [" ".join([part["name"], *(f"{k}={v}" for k, v in part.items() if k not in ("name", "version"))])
              for part in (config.get("signal"), config.get("model")) if part]
     words += [f"seed {config['seed']}"] if "seed" in config else []
@@ -46,8 +49,14 @@ def show(run: Run) -> None:
 
 def remove(runs: list[Run], yes: bool) -> None:
     print(*map(line, runs), sep="\n")
-    if not runs or not (yes or input(f"remove these {len(runs)} runs? [y/N] ").strip().lower() in ("y", "yes")):
-        sys.exit("nothing removed" if runs else "no run matches")
+    if not runs:
+        sys.exit("no run matches")
+    try:
+        sure = yes or input(f"remove these {len(runs)} runs? [y/N] ").strip().lower() in ("y", "yes")
+    except (EOFError, KeyboardInterrupt):
+        sure = False
+    if not sure:
+        sys.exit("nothing removed")
     for run in runs:
         run.remove()
     print(f"removed {len(runs)} runs")

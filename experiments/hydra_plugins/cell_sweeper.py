@@ -38,7 +38,10 @@ class CellSweeper(BasicSweeper):
         numbered = [[*job, f"env.cell='[{i}/{len(missing)}]'", *quiet]
                     for i, job in enumerate(missing, 1)]
         for first, batch in enumerate(self.split_overrides_to_chunks(numbered, self.max_batch_size)):
-            self.launcher.launch(batch, initial_job_idx=first * (self.max_batch_size or 0))
+            try:
+                self.launcher.launch(batch, initial_job_idx=first * (self.max_batch_size or 0))
+            except Exception as error:  # a worker was killed, say: what is done is reported, the rest is named
+                sweep.say(f"the launcher stopped: {type(error).__name__}: {' '.join(str(error).split())[:200]}")
 
 
 ConfigStore.instance().store(group="hydra/sweeper", name="cells", provider="convscope", node={

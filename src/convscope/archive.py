@@ -10,8 +10,10 @@ from convscope.runs import Run, Store
 
 
 def export_runs(runs: Iterable[Run], file: Path) -> list[Run]:
-    """Writes the finished ones among `runs` into a tar file and returns them."""
+    """Writes the finished ones among `runs` into a tar file, returns them; raises ValueError where there are none."""
     done = [run for run in runs if run.state() == "done"]
+    if not done:
+        raise ValueError("none of these runs is done, so there is nothing to export")
     temporary = file.with_name(f".{file.name}.tmp")
     try:
         with tarfile.open(temporary, "w") as tar:
@@ -45,6 +47,10 @@ def import_runs(store: Store, file: Path) -> tuple[list[Run], list[Run]]:
         for run in arrived:
             if run.state() != "done":
                 raise ValueError(f"{file}: run {run.study}/{run.id} is damaged ({run.state()}); nothing was imported")
+        for run in arrived:
+            if Run(store.root, run.study, run.id).state() == "edited":
+                raise ValueError(f"run {run.study}/{run.id} in {store.root} was changed after it was done; put its "
+                                 "files back or remove it, then import again; nothing was imported")
         added, present = [], []
         for run in arrived:
             target = Run(store.root, run.study, run.id)

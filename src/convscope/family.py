@@ -22,18 +22,21 @@ NonNegative = Annotated[float, "at least 0"]
 Positive = Annotated[float, "above 0"]
 Fraction = Annotated[float, "between 0 and 1"]
 Count = Annotated[int, "at least 1"]
+Whole = Annotated[int, "at least 0"]
 
 _RANGES: dict[str, Callable[[float], bool]] = {
     "NonNegative": lambda v: v >= 0, "Positive": lambda v: v > 0, "Fraction": lambda v: 0 <= v <= 1,
-    "Count": lambda v: v >= 1,
+    "Count": lambda v: v >= 1, "Whole": lambda v: v >= 0,
 }
 _TYPES: dict[str, tuple[type, ...]] = {
     "float": (int, float), "NonNegative": (int, float), "Positive": (int, float), "Fraction": (int, float),
-    "int": (int,), "Count": (int,), "bool": (bool,), "str": (str,), "list": (list, tuple), "tuple": (list, tuple),
+    "int": (int,), "Count": (int,), "Whole": (int,), "bool": (bool,), "str": (str,), "list": (list, tuple),
+    "tuple": (list, tuple),
 }
 _WORDS = {
     "float": "a number", "NonNegative": "a number, at least 0", "Positive": "a number above 0",
     "Fraction": "a number between 0 and 1", "int": "a whole number", "Count": "a whole number, at least 1",
+    "Whole": "a whole number, at least 0",
     "bool": "true or false", "str": "a text", "list": "a list", "tuple": "a list", "None": "null",
 }
 
@@ -92,7 +95,7 @@ class Bound:
     @property
     def label(self) -> str:
         """Short text for tables: the name and what differs from the defaults, e.g. `resnet depth=8 width=0.5`."""
-        return " ".join([self.name.rpartition(".")[2], *(f"{k}={_plain(v)}" for k, v in self.given.items())])
+        return " ".join([self.name, *(f"{k}={_plain(v)}" for k, v in self.given.items())])
 
     def identity(self) -> dict[str, Any]:
         """What a run's hash holds of this method: parameters at their defaults are left out."""

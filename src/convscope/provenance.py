@@ -3,6 +3,7 @@
 import os
 import platform
 import resource
+import shlex
 import subprocess
 import sys
 import time
@@ -51,7 +52,7 @@ def command_line() -> str:
     if "CONVSCOPE_COMMAND" in os.environ:
         return os.environ["CONVSCOPE_COMMAND"]
     script = Path(sys.argv[0])
-    return " ".join([f"{script.parent.name}/{script.name}", *sys.argv[1:]])
+    return shlex.join([f"{script.parent.name}/{script.name}", *sys.argv[1:]])
 
 
 def _version(name: str) -> str | None:

@@ -8,6 +8,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import time
 import traceback
@@ -104,18 +105,21 @@ class Run:
 
     def failure(self) -> str:
         """Why the run failed: one sentence."""
-        return json.loads((self.folder / "FAILED").read_text(encoding="utf-8"))["reason"]
+        try:
+            return json.loads((self.folder / "FAILED").read_text(encoding="utf-8"))["reason"]
+        except (ValueError, KeyError, TypeError):
+            return "its file FAILED is damaged"
 
     def changed_files(self) -> list[str]:
         """Files of a finished run that are missing, added or not as it wrote them."""
         try:
             expected = json.loads((self.folder / "DONE").read_text(encoding="utf-8"))
-        except ValueError:
+            found = self._checksums()
+            wrong = {name for name in {*expected, *found} if expected.get(name) != found.get(name)}
+            if not wrong and run_id(self.study, self.config()) != self.id:
+                wrong.add("config.json")
+        except (ValueError, TypeError, AttributeError, FileNotFoundError):
             return ["DONE"]
-        found = self._checksums()
-        wrong = {name for name in {*expected, *found} if expected.get(name) != found.get(name)}
-        if not wrong and run_id(self.study, self.config()) != self.id:
-            wrong.add("config.json")
         return sorted(wrong)
 
     def finish(self) -> None:
@@ -127,7 +131,7 @@ class Run:
         """Deletes the run's folder; raises ValueError while another process works in it."""
         try:
             with self.lock(timeout=0):
-                shutil.rmtree(self.folder, ignore_errors=True)
+                shutil.rmtree(self.folder)
         except Timeout:
             raise ValueError(f"{self.study}/{self.id} is being run by another process; stop it first") from None
 
@@ -165,7 +169,7 @@ class Store:
     def runs(self, study: str | None = None) -> Iterator[Run]:
         """Every run in the store, by study and id."""
         for folder in sorted(self.root.glob(f"{study or '*'}/*")):
-            if not folder.parent.name.startswith(".") and len(folder.name) == 12 and folder.is_dir():
+            if re.fullmatch("[0-9a-f]{12}", folder.name) and not folder.parent.name.startswith("."):
                 yield Run(self.root, folder.parent.name, folder.name)
 
 

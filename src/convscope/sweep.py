@@ -13,10 +13,15 @@ from statistics import median
 from types import ModuleType
 from typing import Any
 
+from filelock import FileLock
+
 from convscope import provenance
 from convscope.family import ConfigError
 from convscope.rows import Row, merge
 from convscope.runs import EditedRun, FullDisk, Run, Store, perform, write_json
+
+DEVICES = ("auto", "cpu", "cuda")
+SWITCH = ("auto", True, False)
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,11 @@ class Cell:
 
     @property
     def mirrored(self) -> bool:
-        return self.cfg["logger"]["name"] == "none" or (self.run.folder / "mirror.json").is_file()
+        """Whether the logger has all of this cell: W&B's project and entity are noted in mirror.json."""
+        if self.cfg["logger"]["name"] == "none":
+            return True
+        file = self.run.folder / "mirror.json"
+        return file.is_file() and json.loads(file.read_text(encoding="utf-8")) == self.cfg["logger"]
 
 
 def study(name: str) -> ModuleType:
@@ -42,11 +51,19 @@ def study(name: str) -> ModuleType:
 
 def check(cfg: Mapping[str, Any]) -> Cell:
     """The cell of a config; raises ConfigError, ValueError or OSError in one sentence where it cannot be run."""
-    if cfg["logger"]["name"] not in ("none", "wandb"):
-        raise ConfigError(f"logger must be none or wandb, got {cfg['logger']['name']}")
-    module = study(cfg["study"])
-    run = Store(Path(cfg["env"]["runs"])).run(cfg["study"], module.identity(cfg))
-    return Cell(cfg, run, module.title(cfg))
+    try:
+        for key, (value, choices) in {
+            "logger": (cfg["logger"]["name"], ("none", "wandb")), "env.device": (cfg["env"]["device"], DEVICES),
+            **{f"env.{key}": (cfg["env"][key], SWITCH) for key in ("compile", "channels_last", "progress")},
+            **{f"env.{key}": (cfg["env"][key], (True, False)) for key in ("plan", "debug", "download")},
+        }.items():
+            if value not in choices:
+                raise ConfigError(f"{key} must be {' or '.join(map(str, choices)).lower()}, got {value}")
+        module = study(cfg["study"])
+        run = Store(Path(cfg["env"]["runs"])).run(cfg["study"], module.identity(cfg))
+        return Cell(cfg, run, module.title(cfg))
+    except KeyError as error:
+        raise ConfigError(f"the config lacks {error}; every preset in configs/ shows what it needs") from None
 
 
 def run_cell(cfg: Mapping[str, Any]) -> None:
@@ -58,11 +75,14 @@ def run_cell(cfg: Mapping[str, Any]) -> None:
     env, module = cfg["env"], study(cfg["study"])
     try:
         with _mirror(cell.run.id, cfg, module.kind(cfg)) as mirror:
+            known = cell.run.state() == "done"
             rows = perform(cell.run, lambda run: module.run(cfg, run, on_epoch=mirror.curve if mirror else None),
                            notes={"seed": cfg["seed"], "command": provenance.command_line()})
-            if mirror:
+            if mirror and mirror.started:
+                for epoch in module.curve(cfg, cell.run) if known else []:
+                    mirror.curve(epoch)
                 mirror.rows(rows)
-                write_json(cell.run.folder / "mirror.json", {"wandb": cell.run.id})
+                write_json(cell.run.folder / "mirror.json", cfg["logger"])
     except FullDisk as error:
         raise SystemExit(f"convscope: {error.strerror}") from None
     except Exception as error:
@@ -78,14 +98,15 @@ def plan(cells: Sequence[Cell], results: Path) -> str:
     """A table of the cells with their state, and the time that the missing ones may take."""
     lines, total, unknown = [], 0.0, 0
     seconds = _known_seconds(cells, results)
-    for cell in cells:
-        state = cell.run.state()
+    states = [cell.run.state() for cell in cells]
+    for cell, state in zip(cells, states, strict=True):
         expected = seconds.get(_model(cell.run.identity or {}))
         if state != "done":
             total, unknown = total + (expected or 0), unknown + (expected is None)
         lines.append(f"{cell.run.id}  {state:<8}  {f'{expected:8.1f} s' if expected else '       ?  '}  {cell.title}")
-    done = sum(cell.run.state() == "done" for cell in cells)
-    time = f"about {duration(total)}" + (f", and {unknown} cells of unknown duration" if unknown else "")
+    done = states.count("done")
+    time = f"about {duration(total)}, one after the other"
+    time += f", and {unknown} cells of unknown duration" if unknown else ""
     return "\n".join([*lines, f"{len(cells)} cells, {done} done, {len(cells) - done} to run: "
                       + (time if done < len(cells) else "nothing to do")])
 
@@ -114,6 +135,8 @@ def rebuild(folder: Path) -> list[Path]:
     from convscope.reporting.report import read_report, write_report
 
     rows, arrays = read_report(folder)
+    if not rows:
+        raise ValueError(f"{folder / 'rows.csv'} holds no row: run its experiment first")
     module = study(rows[0].study)
     return write_report(folder, tables=module.tables(rows), figures=module.figures(rows, arrays), rows=rows,
                         arrays=arrays)
@@ -139,10 +162,13 @@ def write_ledger(results: Path) -> Path:
     from convscope.reporting import ledger
     from convscope.rows import read_csv
 
-    lines = []
+    if not reports(results):
+        raise ValueError(f"no report in {results}: expected folders with rows.csv, run an experiment first")
+    by_study: dict[str, dict[str, list[Row]]] = {}
     for name in reports(results):
         rows = read_csv(results / name / "rows.csv")
-        lines += study(rows[0].study).ledger(rows, name)
+        by_study.setdefault(rows[0].study, {})[name] = rows
+    lines = [line for name, found in by_study.items() for line in study(name).ledger(found)]
     return ledger.write(lines, results / "ledger.md")
 
 
@@ -169,12 +195,17 @@ def _write(done: Sequence[Cell], folder: Path) -> str:
     rows: list[Row] = [row for run in runs for row in run.rows()]
     module = study(rows[0].study)
     arrays = module.arrays(runs)
-    if (folder / "rows.csv").is_file():
-        old_rows, old_arrays = read_report(folder)
-        rows, arrays = merge(old_rows, rows), {**old_arrays, **arrays}
-    tables = module.tables(rows)
-    files = write_report(folder, tables=tables, figures=module.figures(rows, arrays), rows=rows, arrays=arrays)
-    _write_provenance(folder, runs, {row.run_id for row in rows})
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_name(f".{folder.name}.lock")):  # two commands may end at the same time
+        known = _read_provenance(folder)
+        if (folder / "rows.csv").is_file():
+            old_rows, old_arrays = read_report(folder)
+            rows, arrays = merge(_fresh(old_rows, known, rows, runs), rows), {**old_arrays, **arrays}
+        tables = module.tables(rows)
+        files = write_report(folder, tables=tables, figures=module.figures(rows, arrays), rows=rows, arrays=arrays)
+        known |= {run.id: {**run.provenance(), "config": run.config()} for run in runs}
+        wanted = {row.run_id for row in rows}
+        write_json(folder / "provenance.json", {key: known[key] for key in sorted(known) if key in wanted})
     with _mirror(re.sub(r"[^\w-]", "-", f"{folder.name}-report"), done[0].cfg, "report") as mirror:
         if mirror:
             for table in tables:
@@ -187,13 +218,34 @@ def _write(done: Sequence[Cell], folder: Path) -> str:
     return "\n\n".join([*shown, f"wrote {len(files)} files to {folder}/ ({kinds}): start with {folder}/README.md"])
 
 
-def _write_provenance(folder: Path, runs: Iterable[Run], wanted: set[str]) -> None:
-    """Beside the rows: where each of their runs was measured and how long it took; older entries are kept."""
+def _read_provenance(folder: Path) -> dict[str, Any]:
+    """Where and how each run of a report was measured, with its config; empty where there is none yet."""
     file = folder / "provenance.json"
-    known = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    for run in runs:
-        known[run.id] = {**run.provenance(), "config": run.config()}
-    write_json(file, {key: value for key, value in sorted(known.items()) if key in wanted})
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
+
+def _fresh(old_rows: Sequence[Row], known: Mapping[str, Any], new_rows: Sequence[Row],
+           runs: Sequence[Run]) -> list[Row]:
+    """The old rows without those of a study, method or data set that has changed since, as the new runs show."""
+    configs = {run.id: run.config() for run in runs}
+    current = {key: value for row in new_rows for key, value in _versions(row, configs[row.run_id]).items()}
+
+    def fresh(row: Row) -> bool:
+        then = _versions(row, known[row.run_id]["config"]) if row.run_id in known else {("", ""): None}
+        return all(current.get(key, value) == value for key, value in then.items())
+
+    kept = [row for row in old_rows if fresh(row)]
+    dropped = len({row.run_id for row in old_rows} - {row.run_id for row in kept})
+    if dropped:
+        say(f"{dropped} older runs left the report: their method or data has changed since")
+    return kept
+
+
+def _versions(row: Row, config: Mapping[str, Any]) -> dict[tuple[str, str], Any]:
+    """The version of the study and of each method behind a row, and its data's fingerprint."""
+    found = {(key, part["name"]): part["version"] for key, part in config.items()
+             if isinstance(part, dict) and "version" in part}
+    return found | {("study", row.study): config["version"], ("data", row.data): config["data"]["fingerprint"]}
 
 
 def _known_seconds(cells: Sequence[Cell], results: Path) -> dict[str, float]:
@@ -203,10 +255,8 @@ def _known_seconds(cells: Sequence[Cell], results: Path) -> dict[str, float]:
         for other in Store(run.root).runs(run.study):
             if other.state() == "done":
                 found.setdefault(_model(other.config()), []).append(other.provenance()["wall_seconds"])
-    file = results / "provenance.json"
-    if file.is_file():
-        for entry in json.loads(file.read_text(encoding="utf-8")).values():
-            found.setdefault(_model(entry["config"]), []).append(entry["wall_seconds"])
+    for entry in _read_provenance(results).values():
+        found.setdefault(_model(entry["config"]), []).append(entry["wall_seconds"])
     return {model: median(times) for model, times in found.items()}
 
 

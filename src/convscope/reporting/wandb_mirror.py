@@ -29,6 +29,11 @@ class Mirror:
         self._warned: set[str] = set()
 
     @property
+    def started(self) -> bool:
+        """Whether W&B takes anything: False where it could not start, or is disabled."""
+        return self._run is not None and not getattr(self._run, "disabled", False)
+
+    @property
     def offline(self) -> bool:
         return self._run is not None and bool(self._run.offline)
 

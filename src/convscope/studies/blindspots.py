@@ -16,7 +16,7 @@ from convscope.metrics.reliance import blind_level, reliance, wrong_labels
 from convscope.rng import derive, numpy_rng
 from convscope.rows import Row
 from convscope.runs import Run, Store
-from convscope.studies.blindspots_report import figures, ledger, tables
+from convscope.studies.blindspots_report import figures, ledger, spoken, tables
 from convscope.training.recipe import Recipe, load_data, read_recipe, test_set, training_set
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 VERSION = 1
 EXAMPLES = 3  # images of each cell kept for the figure of encoded images
 
-__all__ = ["arrays", "figures", "identity", "kind", "ledger", "run", "tables", "title"]
+__all__ = ["arrays", "curve", "figures", "identity", "kind", "ledger", "run", "tables", "title"]
 
 
 def identity(cfg: Mapping[str, Any]) -> dict[str, Any]:
@@ -50,6 +50,14 @@ def title(cfg: Mapping[str, Any]) -> str:
 def kind(cfg: Mapping[str, Any]) -> str:
     """convnet, shallow or classical."""
     return read_recipe(cfg).kind
+
+
+def curve(cfg: Mapping[str, Any], run: Run) -> list[dict[str, float]]:
+    """The training curve of a cell that is done: one entry per epoch, none for a classical model."""
+    from convscope.training import shared
+
+    recipe = read_recipe(cfg)
+    return shared.curve(recipe, load_data(recipe, cfg["env"]), Store(run.root))
 
 
 def run(cfg: Mapping[str, Any], run: Run, *,
@@ -90,7 +98,7 @@ def arrays(runs: Iterable[Run]) -> dict[str, np.ndarray]:
     found: dict[str, np.ndarray] = {}
     for one in runs:
         row = one.rows()[0]
-        key = f"{row.data}/{row.method}/{row.axes.get('amplitude', 0):g}/{row.condition}"
+        key = f"{row.data}/{spoken(row)}"
         if row.method != "clean" and f"{key}/carrier" not in found:
             with np.load(one.folder / "examples.npz") as saved:
                 found |= {f"{key}/{name}": saved[name] for name in ("carrier", "encoded")}
@@ -116,17 +124,22 @@ def _fit(recipe: Recipe, dataset: Dataset, store: Store, env: Mapping[str, Any],
 
 
 def _axes(recipe: Recipe, dataset: Dataset) -> dict[str, float | int | str | bool]:
-    """What may vary inside one table cell: the signal's parameters, and how and on how much the model was trained."""
-    n = len(dataset.splits["train"])
-    axes = dict(recipe.signal.arguments)
-    if recipe.fit is None:
-        axes["n_train"] = round(recipe.fraction * n)
-        return axes
-    axes["n_train"] = recipe.fit.arguments["n_train"] or round(recipe.fraction * n)
-    axes["iterations"] = recipe.fit.arguments["iterations"]
+    """What may vary inside one table cell: the signal's parameters, and how and on how much the model was trained.
+
+    `fit` is what differs from He et al.'s regime beside the number of images and iterations, as a text.
+    """
+    fit = dict(recipe.fit.given) if recipe.fit else {}
+    n_train = fit.pop("n_train", None) or round(recipe.fraction * len(dataset.splits["train"]))
+    axes: dict[str, Any] = {**recipe.signal.arguments, "n_train": n_train}
+    if recipe.fit:
+        fit.pop("iterations", None)
+        axes["iterations"] = recipe.fit.arguments.get("iterations")
+        axes["fit"] = " ".join(f"{k}={v}" for k, v in sorted(fit.items()))
     if recipe.kind == "convnet":
         axes["normalise"] = recipe.normalise
-    return axes
+    if recipe.condition:
+        axes["magnitude"] = recipe.condition.arguments.get("magnitude")
+    return {k: v if isinstance(v, (int, float, str, bool)) else str(v) for k, v in axes.items() if v is not None}
 
 
 def _save_examples(run: Run, carriers: "torch.Tensor", encoded: "torch.Tensor") -> None:

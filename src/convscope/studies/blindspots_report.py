@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from convscope.metrics.accuracy import wilson
 from convscope.reporting.aggregate import over_seeds
 from convscope.reporting.ledger import LedgerRow, judge
 from convscope.reporting.tables import Table, grid, paper_table
@@ -23,15 +24,20 @@ PAPER: dict[str, tuple[float, float | None, str | None, dict[str, Any]]] = {
     "one_pixel": (0.849, 1.0, "decision_tree", {"amplitude": 1e-3}),
     "pattern_pixels": (0.849, 1.0, "decision_tree", {"amplitude": 1e-3}),
     "random_pixel": (0.849, 1.0, "shallow_max", {"amplitude": 1e-3}),
-    "paired_pixels": (0.849, 0.984, "qda", {"decoy": True}),
-    "paired_pixels_plain": (0.849, 0.984, "qda", {"decoy": False}),
+    "paired_pixels": (0.849, 0.984, "qda", {"amplitude": 1.0, "decoy": True}),
+    "paired_pixels_plain": (0.849, 0.984, "qda", {"amplitude": 1.0, "decoy": False}),
     "noise": (0.849, 1.0, "linear_softmax", {"amplitude": 1e-2}),
     "mean": (0.849, 1.0, "shallow_max", {"amplitude": 1e-3}),
 }
-PAPER_CONVNET = {"model": "resnet", "axis.iterations": 64000, "axis.n_train": 50000, "axis.normalise": True}
+PAPER_CONVNET = {"model": "resnet", "axis.iterations": 64000, "axis.n_train": 50000, "axis.normalise": True,
+                 "axis.fit": ""}
+PAPER_PRESET = "blindspots_table1"
 TOLERANCE = 0.01  # the paper prints no spread; one point covers a seed's standard deviation of ResNet-56
-TRAINING = {"n_train": "{:g} images", "iterations": "{:g} iterations", "normalise": "{}"}  # axes that are no signal's
+# Axes that are no signal's: how a model was trained, and how the names of its variants tell that.
+TRAINING = {"n_train": "{:g} images", "iterations": "{:g} iterations", "fit": "{}", "normalise": "{}"}
 BLIND = "blind level"
+NOTES = {"qda": "from the mean of three channels, where two pixels are equal by chance less often"}
+NOT_RUN = {"resnet": "needs a GPU: 64,000 iterations of ResNet-56"}
 SHEET_LINES = ("carrier", "with the signal", "change")
 METRICS = {"accuracy": "accuracy with the signal", "clean_accuracy": "accuracy on clean images",
            "reliance": "follows a wrong signal"}
@@ -61,7 +67,7 @@ def tables(rows: Sequence[Row]) -> list[Table]:
         ):
             found.append(grid(lines, name=prefix + metric, caption=caption + where, rows="who", columns="signal",
                               row_order=models, column_order=columns, index_name="model", best=metric == "accuracy"))
-        if data == "cifar10":
+        if data == "cifar10" and any(line is not None for *_, line in _paper_cells(part)):
             found.insert(0, _paper(part, prefix))
     return found
 
@@ -87,49 +93,66 @@ def figures(rows: Sequence[Row], arrays: Mapping[str, np.ndarray]) -> dict[str, 
     return found
 
 
-def ledger(rows: Sequence[Row], name: str) -> list[LedgerRow]:
-    """One line per number of the paper's Table 1, from the rows of the report `name`; none without CIFAR-10."""
-    frame: Frame = _labelled(over_seeds(rows))
-    part = frame[(frame["data"] == "cifar10") & (frame["metric"] == "accuracy")]
-    if part.empty:
-        return []
+def ledger(reports: Mapping[str, Sequence[Row]]) -> list[LedgerRow]:
+    """One line per number of the paper's Table 1, from the report (by its name) that measured it with most seeds."""
+    best: dict[tuple[str, str], tuple[str, Any]] = {}
+    for name, rows in reports.items():
+        frame: Frame = _labelled(over_seeds(rows))
+        for signal, model, _, line in _paper_cells(frame[frame["data"] == "cifar10"]):
+            if line is not None and ((signal, model) not in best
+                                     or line["n_seeds"] > best[signal, model][1]["n_seeds"]):
+                best[signal, model] = (name, line)
     found = []
-    for signal, model, paper, line in _paper_cells(part):
-        ours = None if line is None else float(line["mean"])
-        sem = None if line is None or math.isnan(line["sem"]) else float(line["sem"])
-        convnet = model == "resnet"
-        note = "QDA reads an equal pair by its zero variance" if model == "qda" else ""
-        found.append(LedgerRow(
-            "blindspots", "Table 1", f"{signal}, {'ConvNet' if convnet else model}", paper, ours, sem,
-            0 if line is None else int(line["n_seeds"]), "fraction", judge(paper, ours, tolerance=TOLERANCE),
-            f"uv run experiments/blindspots.py --config-name {name} model={'resnet56' if convnet else model}",
-            note if line is not None else "needs a GPU: 64,000 iterations of ResNet-56" if convnet else ""))
+    for signal, (convnet, other, model, _) in PAPER.items():
+        for who, paper in (("resnet", convnet), (model, other)):
+            if who is None or paper is None:
+                continue
+            name, line = best.get((signal, who), (PAPER_PRESET, None))
+            ours = None if line is None else float(line["mean"])
+            seeds = 0 if line is None else int(line["n_seeds"])
+            found.append(LedgerRow(
+                "blindspots", "Table 1", f"{signal}, {'ConvNet' if who == 'resnet' else who}", paper, ours,
+                None if line is None or seeds < 2 else float(line["sem"]), seeds, "fraction",
+                judge(paper, ours, tolerance=TOLERANCE), _command(name, signal, who, reports.get(name, [])),
+                NOTES.get(who, "") if line is not None else NOT_RUN.get(who, "")))
     return found
 
 
-def _paper_cells(part: Frame) -> list[tuple[str, str, float, Any]]:
-    """(signal, model, the paper's accuracy, our line or None) for every number of Table 1."""
-    import pandas as pd
+def _command(name: str, signal: str, model: str, rows: Sequence[Row]) -> str:
+    """The command that measures one number of the report `name` (a preset, then perhaps overrides)."""
+    preset, *overrides = name.split(",")
+    seeds = sorted({row.seed for row in rows if row.model == model and row.method == signal.removesuffix("_plain")})
+    return " ".join(["uv run experiments/blindspots.py --config-name", preset, *overrides,
+                     f"model={'resnet56' if model == 'resnet' else model}", f"signal={signal}",
+                     *([f"seed={','.join(map(str, seeds))}"] if seeds else [])])
 
+
+def _paper_cells(part: Frame) -> list[tuple[str, str, float, Any]]:
+    """(signal, model, the paper's accuracy, our line or None) for every number of Table 1; `part` is of CIFAR-10."""
+    part = part[(part["metric"] == "accuracy") & (part["condition"] == "none")]
     cells = []
-    for signal, (convnet, best, model, axes) in PAPER.items():
-        at = part[part["method"] == signal.removesuffix("_plain")]
-        for axis, value in axes.items():
-            at = at[at[f"axis.{axis}"] == value] if f"axis.{axis}" in at else at.iloc[:0]
-        ours = at
-        for column, value in PAPER_CONVNET.items():
-            ours = ours[ours[column] == value] if column in ours else ours.iloc[:0]
-        cells.append((signal, "resnet", convnet, None if ours.empty else ours.iloc[0]))
-        if model is not None and best is not None:
-            quarter = at[(at["model"] == model) & (pd.to_numeric(at["axis.n_train"]) == 12500)]
-            cells.append((signal, model, best, None if quarter.empty else quarter.iloc[0]))
+    for signal, (convnet, other, model, axes) in PAPER.items():
+        at = {"method": signal.removesuffix("_plain"), **{f"axis.{k}": v for k, v in axes.items()}}
+        cells.append((signal, "resnet", convnet, _only(part, {**at, **PAPER_CONVNET})))
+        if model is not None and other is not None:
+            cells.append((signal, model, other, _only(part, {**at, "model": model, "axis.n_train": 12500})))
     return cells
+
+
+def _only(part: Frame, wanted: Mapping[str, Any]) -> Any:
+    """The one line with these values, or None; raises ValueError where several have them."""
+    for column, value in wanted.items():
+        part = part[part[column] == value] if column in part else part.iloc[:0]
+    if len(part) > 1:
+        raise ValueError(f"expected one result beside the paper's for {wanted['method']} with {wanted['model']}, got "
+                         f"{len(part)}: {', '.join(part['who'])}; keep the variants in a report of their own")
+    return None if part.empty else part.iloc[0]
 
 
 def _paper(part: Frame, prefix: str) -> Table:
     import pandas as pd
 
-    cells = _paper_cells(part[part["metric"] == "accuracy"])
+    cells = _paper_cells(part)
     frame = pd.DataFrame(
         [{"paper": paper, **({"mean": math.nan, "sem": math.nan, "n_seeds": 0} if line is None else
                              {key: line[key] for key in ("mean", "sem", "n_seeds")})} for _, _, paper, line in cells],
@@ -145,21 +168,28 @@ def _labelled(frame: Frame) -> Frame:
     """The aggregated lines with two columns more: `signal` and `who`, unique names of a table's column and row."""
     frame = frame.copy()
     axes = [c for c in frame if str(c).startswith("axis.")]
-    signal_axes = [c for c in axes if c.removeprefix("axis.") not in TRAINING and c != "axis.amplitude"]
-    frame["signal"] = [_signal(line, [c for c in signal_axes if _varies(frame[frame["method"] == line["method"]][c])])
-                       for _, line in frame.iterrows()]
-    same = frame.groupby(["data", "model"])
+    frame["signal"] = [_name(line["method"], {c.removeprefix("axis."): line[c] for c in axes if not _missing(line[c])},
+                             line["condition"]) for _, line in frame.iterrows()]
     varied = {key: [c for c in axes if c.removeprefix("axis.") in TRAINING and _varies(lines[c])]
-              for key, lines in same}
+              for key, lines in frame.groupby(["data", "model"])}
     frame["who"] = [_who(line, varied[line["data"], line["model"]]) for _, line in frame.iterrows()]
     return frame
 
 
-def _signal(line: Any, varied: Sequence[str]) -> str:
-    """Name, amplitude where it is not 1, the condition, what else varies: `noise 0.02`, `one_pixel 0.001 on blank`."""
-    amplitude = line.get("axis.amplitude", math.nan)
-    words = [f"{c.removeprefix('axis.')}={line[c]}".lower() for c in varied if not _missing(line[c])]
-    return " ".join([_spoken(line["method"], 1 if math.isnan(amplitude) else amplitude, line["condition"]), *words])
+def spoken(row: Row) -> str:
+    """What a row's images carry, in words: `noise 0.02`, `paired_pixels decoy=false`, `one_pixel 0.001 on blank`."""
+    return _name(row.method, row.axes, row.condition)
+
+
+def _name(method: str, axes: Mapping[str, Any], condition: str) -> str:
+    words = [method]
+    if "amplitude" in axes and not (method == "paired_pixels" and axes["amplitude"] == 1):
+        words.append(f"{axes['amplitude']:g}")
+    others = {k: v for k, v in axes.items() if k not in {*TRAINING, "amplitude", "magnitude"} and v is not True}
+    words += [f"{k}={v}".lower() for k, v in sorted(others.items())]
+    if condition != "none":
+        words += ["on", condition, *([f"{axes['magnitude']:g}"] if axes.get("magnitude", 1) != 1 else [])]
+    return " ".join(words)
 
 
 def _who(line: Any, varied: Sequence[str]) -> str:
@@ -168,7 +198,9 @@ def _who(line: Any, varied: Sequence[str]) -> str:
     for column in varied:
         axis, value = column.removeprefix("axis."), line[column]
         if axis == "normalise":
-            words += [] if value else ["raw pixels"]
+            words += [] if value or _missing(value) else ["raw pixels"]
+        elif axis == "fit" and not _missing(value):
+            words.append(value or "as He et al.")
         elif not _missing(value):
             words.append(TRAINING[axis].format(value))
     return ", ".join(words)
@@ -202,7 +234,7 @@ def _ordered_signals(part: Frame) -> list[str]:
     def rank(line: Any) -> tuple[Any, ...]:
         known = SIGNALS.index(line["method"]) if line["method"] in SIGNALS else len(SIGNALS)
         amplitude = line.get("axis.amplitude", math.nan)
-        dose = 0 if math.isnan(amplitude) else amplitude
+        dose = 0 if _missing(amplitude) else amplitude
         return (line["condition"] != "none", known, line["method"], dose, line["signal"])
     return list(dict.fromkeys(entry[-1] for entry in sorted(rank(line) for _, line in part.iterrows())))
 
@@ -210,7 +242,9 @@ def _ordered_signals(part: Frame) -> list[str]:
 def _seeds(part: Frame) -> str:
     low, high = int(part["n_seeds"].min()), int(part["n_seeds"].max())
     if high == 1:
-        return "one seed"
+        n = int(part["n"].max())
+        low, high = wilson(round(n / 2), n)
+        return f"one seed (95 % interval of a value near 50 by the test images alone: ± {50 * (high - low):.1f})"
     return f"mean ± standard error over {high if low == high else f'{low} to {high}'} seeds"
 
 
@@ -218,7 +252,7 @@ def _training(part: Frame) -> str:
     """How the models were trained, said for each kind of model in the table."""
     said = []
     convnet = _convnets(part)
-    for kind, lines in (("ConvNets", part[convnet]), ("Others", part[~convnet])):
+    for kind, lines in (("ConvNets", part[convnet]), ("Others" if convnet.any() else "Models", part[~convnet])):
         if lines.empty:
             continue
         images = " to ".join(f"{n:,.0f}" for n in sorted({lines["axis.n_train"].min(), lines["axis.n_train"].max()}))
@@ -238,23 +272,18 @@ def _sheet(arrays: Mapping[str, np.ndarray]) -> "Figure | None":
 
     columns = []
     for key in sorted({key.rpartition("/")[0] for key in arrays}, key=_sheet_rank):
-        _, method, amplitude, condition = key.split("/")
         carrier, encoded = arrays[f"{key}/carrier"][0], arrays[f"{key}/encoded"][0]
         places = [(int(r), int(c)) for r, c in np.argwhere((encoded != carrier).any(axis=0))]
-        name = _spoken(method, float(amplitude), condition).replace("_", " ")
-        columns.append([Picture(name, carrier), Picture("", encoded, circles=places if len(places) <= 2 else []),
-                        change(carrier, encoded)])
+        columns.append([Picture(key.partition("/")[2].replace("_", " "), carrier),
+                        Picture("", encoded, circles=places if len(places) <= 2 else []), change(carrier, encoded)])
     return image_sheet(list(zip(*columns, strict=True)), labels=SHEET_LINES) if columns else None
 
 
-def _spoken(method: str, amplitude: float, condition: str) -> str:
-    words = [method.rpartition(".")[2], *([f"{amplitude:g}"] if amplitude not in (0, 1) else [])]
-    return " ".join([*words, *([] if condition == "none" else ["on", condition])])
-
-
-def _sheet_rank(key: str) -> tuple[int, str, float]:
-    _, method, amplitude, _ = key.split("/")
-    return (SIGNALS.index(method) if method in SIGNALS else len(SIGNALS), method, float(amplitude))
+def _sheet_rank(key: str) -> tuple[int, str]:
+    """The paper's order; fixed decimals sort as texts."""
+    name = key.partition("/")[2]
+    method = name.partition(" ")[0]
+    return (SIGNALS.index(method) if method in SIGNALS else len(SIGNALS), name)
 
 
 def _doses(part: Frame) -> "Figure | None":

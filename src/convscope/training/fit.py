@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from convscope.data.dataset import balanced_subset
-from convscope.family import Count, Fraction, NonNegative, Positive
+from convscope.family import Count, Fraction, NonNegative, Positive, Whole
 from convscope.models.classifier import Classifier
 from convscope.rng import numpy_rng, seeded
 from convscope.training import machine
@@ -27,7 +27,7 @@ class Fitted:
     """What a training leaves beside the weights. `best_state` is None without a holdout.
 
     One entry of `curve` per epoch: epoch (from 1), step, lr, train_loss, train_accuracy, holdout_accuracy if any.
-    `seconds` counts the parts before interruptions too.
+    `seconds` counts the parts before interruptions too; `n_train` images were trained on, `n_held` held out.
     """
 
     curve: list[dict[str, float]]
@@ -36,15 +36,17 @@ class Fitted:
     seconds: float
     images_per_second: float
     resumed_from_step: int
+    n_train: int
+    n_held: int
 
 
 def fit(model: nn.Module, x: Tensor, y: Tensor, *, seed: int, env: Mapping[str, Any], folder: Path | None = None,
         on_epoch: Callable[[dict[str, float]], None] | None = None, iterations: Count = 64000, batch_size: Count = 128,
         optimizer: Literal["sgd", "adam", "adamw"] = "sgd", lr: Positive = 0.1, momentum: NonNegative = 0.9,
         weight_decay: NonNegative = 1e-4, schedule: Literal["steps", "cosine", "constant"] = "steps",
-        milestones: tuple = (32000, 48000), decay: Positive = 0.1, warmup: int = 0,
+        milestones: tuple = (32000, 48000), decay: Positive = 0.1, warmup: Whole = 0,
         precision: Literal["fp32", "tf32", "bf16"] = "fp32", holdout: Fraction = 0.0,
-        n_train: int | None = None) -> Fitted:
+        n_train: Count | None = None) -> Fitted:
     """Trains `model` in place on x [N, ...] and y [N]; it holds the last weights, `best_state` the best by holdout.
 
     `n_train` images are drawn first, class-balanced; `holdout` is a share of each class that is not trained on. With
@@ -73,7 +75,7 @@ def fit(model: nn.Module, x: Tensor, y: Tensor, *, seed: int, env: Mapping[str, 
         raise FloatingPointError(f"the weights are not finite after step {iterations}; try a lower lr than {lr:g}")
     images = iterations * batches.batch_size
     return Fitted(training.curve, training.best, training.best_epoch, training.seconds,
-                  images / max(training.seconds, 1e-9), training.resumed_from)
+                  images / max(training.seconds, 1e-9), training.resumed_from, len(kept), len(held))
 
 
 def remove_resume_point(folder: Path) -> None:

@@ -1,7 +1,7 @@
 """What a model is trained on, and everything that decides the outcome: shared by every study that trains."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,9 +10,13 @@ from convscope.data.dataset import Dataset, balanced_subset
 from convscope.data.roots import default_cache, search_roots
 from convscope.family import Bound, ConfigError, bind
 from convscope.rng import derive, numpy_rng, torch_rng
+from convscope.training.regime import Regime
 
 if TYPE_CHECKING:
     import torch
+
+
+FIT = {"convnet": "fit", "shallow": "baseline_fit", "classical": None}  # kind of model -> the config's key for its fit
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,6 @@ class Recipe:
 
     data: Bound
     condition: Bound | None
-    magnitude: float
     signal: Bound
     model: Bound
     fit: Bound | None
@@ -52,7 +55,7 @@ class Recipe:
             "model": self.model.identity(), "seed": self.seed,
         }
         if self.condition is not None:
-            found["condition"] = {**self.condition.identity(), "magnitude": self.magnitude}
+            found["condition"] = self.condition.identity()
         if self.fit is not None:
             found["fit"] = self.fit.identity()
             found["normalise"] = self.normalise
@@ -65,23 +68,24 @@ def read_recipe(cfg: Mapping[str, Any]) -> Recipe:
     """The recipe of a config, with every parameter checked; raises ConfigError before anything heavy is imported."""
     model = bind("models", cfg["model"])
     kind = model.method.constants.get("KIND", "convnet")
-    fit = {"convnet": "fit", "shallow": "baseline_fit"}.get(kind)
-    condition, magnitude = None, 0.0
-    if cfg.get("condition", {}).get("name", "none") != "none":
-        given = dict(cfg["condition"])
-        magnitude = _fraction(given.pop("magnitude", 1.0), "condition.magnitude")
-        condition = bind("conditions", given)
-    seed = cfg["seed"]
+    if kind not in FIT:
+        raise ConfigError(f"{model.name}: KIND must be one of {', '.join(FIT)}, got {kind!r}")
+    key = FIT[kind]
+    fit = bind("training", cfg[key]) if key else None
+    if fit is not None and fit.method.module == "convscope.training.fit":
+        Regime(**{f.name: fit.arguments[f.name] for f in fields(Regime)})  # refuses what does not fit together
+    seed, normalise, fraction = cfg["seed"], cfg.get("normalise", True), cfg.get("baseline_fraction", 1.0)
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise ConfigError(f"seed must be a whole number, at least 0, got {seed!r}")
-    fraction = 1.0 if kind == "convnet" else _fraction(cfg.get("baseline_fraction", 1.0), "baseline_fraction")
-    if fraction == 0:
-        raise ConfigError("baseline_fraction must be above 0, got 0")
+    if not isinstance(normalise, bool):
+        raise ConfigError(f"normalise must be true or false, got {normalise!r}")
+    if isinstance(fraction, bool) or not isinstance(fraction, (int, float)) or not 0 < fraction <= 1:
+        raise ConfigError(f"baseline_fraction must be a number above 0 and at most 1, got {fraction!r}")
+    condition = cfg.get("condition") or {"name": "none"}
     return Recipe(
-        data=bind("data", cfg["data"]), condition=condition, magnitude=magnitude, signal=bind("signals", cfg["signal"]),
-        model=model, fit=bind("training", cfg[fit]) if fit else None, fraction=fraction,
-        normalise=bool(cfg.get("normalise", True)) and kind == "convnet", seed=seed,
-    )
+        data=bind("data", cfg["data"]), signal=bind("signals", cfg["signal"]), model=model, fit=fit, seed=seed,
+        condition=None if condition.get("name") == "none" else bind("conditions", condition),
+        fraction=1.0 if kind == "convnet" else float(fraction), normalise=normalise and kind == "convnet")
 
 
 def load_data(recipe: Recipe, env: Mapping[str, Any]) -> Dataset:
@@ -117,17 +121,11 @@ def _encoded(recipe: Recipe, dataset: Dataset, name: str, index: Any,
     split = dataset.splits[name]
     x, y = torch.from_numpy(split.x(index)), torch.tensor(split.y[index])
     if recipe.condition is not None:
-        x = recipe.condition.function()(x, recipe.magnitude, **recipe.condition.arguments)
+        x = recipe.condition.function()(x, **recipe.condition.arguments)
     encoded = recipe.signal.function()(
         x, y if labels is None else labels, n_classes=dataset.n_classes, key=derive(recipe.seed, "signal"),
         rng=torch_rng(recipe.seed, "signal", name), **recipe.signal.arguments)
     return x, encoded, y
-
-
-def _fraction(value: Any, key: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
-        raise ConfigError(f"{key} must be a number between 0 and 1, got {value!r}")
-    return float(value)
 
 
 @lru_cache(maxsize=4)

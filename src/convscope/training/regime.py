@@ -3,9 +3,11 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import nn
+if TYPE_CHECKING:  # configs are checked without torch
+    import torch
+    from torch import nn
 
 
 @dataclass(frozen=True)
@@ -42,11 +44,13 @@ class Regime:
             return self.lr * (1 + math.cos(math.pi * done)) / 2
         return self.lr
 
-    def build(self, parameters: Iterable[nn.Parameter], *, fused: bool = False) -> torch.optim.Optimizer:
+    def build(self, parameters: "Iterable[nn.Parameter]", *, fused: bool = False) -> "torch.optim.Optimizer":
         """The optimizer; weight decay on all parameters, biases and batch norm too, as in He et al.
 
         In adam and adamw, momentum is beta1.
         """
+        import torch
+
         parameters = list(parameters)
         if self.optimizer == "sgd":
             return torch.optim.SGD(parameters, self.lr, self.momentum, weight_decay=self.weight_decay, fused=fused)

@@ -8,10 +8,12 @@ import numpy as np
 from convscope.data.dataset import Dataset
 from convscope.family import Bound
 from convscope.models.classifier import Classifier
+from convscope.provenance import command_line
 from convscope.rng import seeded
 from convscope.rows import Row
 from convscope.runs import Run, Store, perform, write_text
-from convscope.training import checkpoint, fit
+from convscope.training import checkpoint
+from convscope.training.fit import remove_resume_point
 from convscope.training.recipe import Recipe, training_set
 
 VERSION = 1
@@ -23,53 +25,53 @@ def get_or_train(recipe: Recipe, dataset: Dataset, store: Store, *, env: Mapping
     """The trained network of a recipe, in eval mode on the CPU: read from its run, or trained and stored as one.
 
     Of two processes that want it, one trains and the other waits. An interrupted training goes on where it stopped.
-    `on_epoch` sees every epoch's numbers, also those of a network that is read back.
+    `on_epoch` sees every epoch's numbers as it ends; `curve` reads them of a network that is trained already.
     """
-    assert recipe.fit is not None, "a classical model has no training run"
-    build = recipe.model.function()
-    run = store.run("train", {"version": VERSION, **recipe.identity(dataset)})
-    reported = 0
-
-    def report(epoch: dict[str, float]) -> None:
-        nonlocal reported
-        reported += 1
-        if on_epoch:
-            on_epoch(epoch)
-
-    perform(run, lambda run: _train(recipe, dataset, run, env, report), notes={"seed": recipe.seed})
-    if on_epoch and not reported:
-        for epoch in read_curve(run):
-            on_epoch(epoch)
-    return checkpoint.load(run.folder, build=build)
+    run = _run(recipe, dataset, store)
+    perform(run, lambda run: _train(recipe, dataset, run, env, on_epoch),
+            notes={"seed": recipe.seed, "command": command_line()})
+    return checkpoint.load(run.folder, build=recipe.model.function())
 
 
-def read_curve(run: Run) -> list[dict[str, float]]:
-    """The epochs of a training run: epoch, step, lr, train_loss, train_accuracy, holdout_accuracy if any."""
+def curve(recipe: Recipe, dataset: Dataset, store: Store) -> list[dict[str, float]]:
+    """The epochs of a trained network: epoch, step, lr, train_loss, train_accuracy, holdout_accuracy if any.
+
+    Empty for a model without training run.
+    """
+    run = _run(recipe, dataset, store)
+    if not (run.folder / "curve.csv").is_file():
+        return []
     lines = (run.folder / "curve.csv").read_text(encoding="utf-8").splitlines()
     keys = lines[0].split(",")
     return [{k: float(v) for k, v in zip(keys, line.split(","), strict=True) if v} for line in lines[1:]]
 
 
+def _run(recipe: Recipe, dataset: Dataset, store: Store) -> Run:
+    return store.run("train", {"version": VERSION, **recipe.identity(dataset)})
+
+
 def _train(recipe: Recipe, dataset: Dataset, run: Run, env: Mapping[str, Any],
-           on_epoch: Callable[[dict[str, float]], None]) -> Iterator[Row]:
-    assert recipe.fit is not None
+           on_epoch: Callable[[dict[str, float]], None] | None) -> Iterator[Row]:
+    assert recipe.fit is not None, "a classical model has no training run"
     carriers, x, y = training_set(recipe, dataset)
     model = new_classifier(recipe, dataset, carriers.numpy())
     del carriers
-    fitted = fit.fit(model, x, y, seed=recipe.seed, env=env, folder=run.folder, on_epoch=on_epoch,
-                     **recipe.fit.arguments)
+    fitted = recipe.fit.function()(model, x, y, seed=recipe.seed, env=env, folder=run.folder, on_epoch=on_epoch,
+                                   **recipe.fit.arguments)
     checkpoint.save(run.folder, model, architecture=_architecture(recipe.model), best_state=fitted.best_state)
     write_text(run.folder / "curve.csv", "".join(
         ",".join(line) + "\n" for line in [CURVE, *([repr(e[k]) if k in e else "" for k in CURVE]
                                                     for e in fitted.curve)]))
-    fit.remove_resume_point(run.folder)
+    remove_resume_point(run.folder)
     last = fitted.curve[-1]
-    for metric, unit in (("train_loss", "nats"), ("train_accuracy", "fraction"), ("holdout_accuracy", "fraction")):
+    for metric, split, unit, n in (("train_loss", "train", "nats", fitted.n_train),
+                                   ("train_accuracy", "train", "fraction", fitted.n_train),
+                                   ("holdout_accuracy", "holdout", "fraction", fitted.n_held)):
         if metric in last:
             yield Row(
-                study="train", run_id=run.id, data=recipe.data_label, split="train", model=recipe.model.label,
+                study="train", run_id=run.id, data=recipe.data_label, split=split, model=recipe.model.label,
                 method=recipe.signal.label, condition=recipe.condition.name if recipe.condition else "none", axes={},
-                seed=recipe.seed, metric=metric, value=last[metric], unit=unit, n=len(y))
+                seed=recipe.seed, metric=metric, value=last[metric], unit=unit, n=n)
 
 
 def new_classifier(recipe: Recipe, dataset: Dataset, carriers: np.ndarray) -> Classifier:
