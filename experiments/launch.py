@@ -1,10 +1,14 @@
 """Hydra's side of every experiment: a command becomes a sweep of checked cells, planned or run, then reported."""
 
 import hashlib
+import multiprocessing
 import os
 import re
 import sys
+import threading
+import time
 import traceback
+from functools import cache
 from pathlib import Path
 
 import hydra
@@ -54,7 +58,20 @@ def launch(preset: str) -> None:
 
 def run_cell(config: DictConfig) -> None:
     """One Hydra job, in whatever process the launcher gives it."""
+    if "Loky" in multiprocessing.current_process().name:
+        _leave_with_the_sweep()
     sweep.run_cell(cell_sweeper.plain(config))
+
+
+@cache
+def _leave_with_the_sweep() -> None:
+    """A joblib worker would outlive a killed sweep, and hold its memory: this one ends within a second."""
+    def watch(parent: int) -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, args=(os.getppid(),), daemon=True).start()
 
 
 def _finish() -> int:

@@ -257,9 +257,10 @@ class _Broken:
 
     @property
     def ticks(self) -> list[float]:
-        """Powers of ten within the data, or its ends where there is none."""
+        """Powers of ten within the data; its ends too where there are fewer than two."""
         first, last = math.ceil(math.log10(self.least) - 1e-9), math.floor(math.log10(self.largest) + 1e-9)
-        return [10.0**k for k in range(first, last + 1)] or sorted({self.least, self.largest})
+        powers = [10.0**k for k in range(first, last + 1)]
+        return powers if len(powers) > 1 else sorted({self.least, *powers, self.largest})
 
     @property
     def edges(self) -> tuple[float, float]:

@@ -94,14 +94,14 @@ def run(cfg: Mapping[str, Any], run: Run, *,
 
 
 def arrays(runs: Iterable[Run]) -> dict[str, np.ndarray]:
-    """What the figure of encoded images shows: for each signal the carriers and the encoded images of one run."""
+    """What the figure of encoded images shows: for each signal one carrier and encoded image, [1, C, H, W] each."""
     found: dict[str, np.ndarray] = {}
     for one in runs:
         row = one.rows()[0]
         key = f"{row.data}/{spoken(row)}"
         if row.method != "clean" and f"{key}/carrier" not in found:
             with np.load(one.folder / "examples.npz") as saved:
-                found |= {f"{key}/{name}": saved[name] for name in ("carrier", "encoded")}
+                found |= {f"{key}/{name}": saved[name][:1] for name in ("carrier", "encoded")}
     return found
 
 
