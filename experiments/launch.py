@@ -102,7 +102,7 @@ def _sentence(error: Exception) -> str:
         return f"no preset {match[1]}; there are {', '.join(sorted(f.stem for f in CONFIGS.glob('*.yaml')))}"
     if match := re.search(r"Could not override '([^']+)'", text):
         return f"no setting {match[1]} in this preset; see all of them with --cfg job"
-    return " ".join(text.split())
+    return " ".join(re.sub(r"See https://hydra\S+ for details|full_key: \S+|object_type=\S+", "", text).split())
 
 
 def _stop(text: str, code: int) -> None:

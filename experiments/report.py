@@ -20,6 +20,7 @@ if __name__ == "__main__":
         for name in args.name or sweep.reports(args.results):
             for file in sweep.rebuild(sweep.find_report(name, [args.results, Path("runs/results"), Path()])):
                 print(file)
-        print(sweep.write_ledger(args.results))
+        if sweep.reports(args.results) or not args.name:
+            print(sweep.write_ledger(args.results))
     except (ValueError, OSError) as error:
         sys.exit(f"convscope: {error}")

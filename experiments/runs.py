@@ -79,7 +79,7 @@ def main() -> None:
     args = parser.parse_args()
     if args.command in (None, "list"):
         args = argparse.Namespace(**{"study": None, "state": None, "id": [], **vars(args)})
-        print(*map(line, select(args)) or ["no runs"], sep="\n")
+        print(*([line(run) for run in select(args)] or ["no runs"]), sep="\n")
     elif args.command == "show":
         runs = list(select(args))
         if not runs:

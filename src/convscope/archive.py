@@ -31,6 +31,8 @@ def import_runs(store: Store, file: Path) -> tuple[list[Run], list[Run]]:
     Raises ValueError where the file is no archive of runs, is damaged, or a run in it does not match its checksums;
     then nothing was added.
     """
+    if not file.is_file():
+        raise ValueError(f"no archive {file}: expected a tar file that experiments/runs.py export wrote")
     store.root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=store.root, prefix=".import-") as folder:
         try:

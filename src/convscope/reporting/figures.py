@@ -93,14 +93,15 @@ def heat_table(values: pd.DataFrame, text: pd.DataFrame, *, title: str = "", uni
     tops = [r + 0.18 * sum(after <= r for after in rules) for r in range(rows)]
     height = tops[-1] + 1
     cell_height = 0.44 if any("±" in t for t in texts.ravel()) else 0.34
-    size = (2.1 + 0.72 * columns, 0.8 + cell_height * height + 0.3 * bool(title))
+    head = max([22, *(len(str(r)) // 2 + 5 for r in values.index)])  # characters: two lines hold the longest name
+    size = (2.1 + 0.06 * (head - 22) + 0.72 * columns, 0.8 + cell_height * height + 0.3 * bool(title))
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.add_subplot()
     for r, c in np.ndindex(rows, columns):
         _cell(axes, c, tops[r], float(numbers[r, c]), str(texts[r, c]), norm, bool(strong[r, c]))
     axes.set(xlim=(0, columns), ylim=(height, 0))
     axes.set_xticks(np.arange(columns) + 0.5, [_fold(str(c), 11) for c in values.columns])
-    axes.set_yticks([top + 0.5 for top in tops], [_fold(str(r), 22) for r in values.index])
+    axes.set_yticks([top + 0.5 for top in tops], [_fold(str(r), head) for r in values.index])
     axes.xaxis.tick_top()
     axes.tick_params(length=0, pad=4)
     axes.spines[:].set_visible(False)
