@@ -1,0 +1,97 @@
+"""What cannot be run is refused in one sentence, before anything slow is imported and anything is written."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+COMMANDS = {  # what is typed -> what the sentence must hold
+    "--config-name blindspot": "no preset blindspot; there are blindspots,",
+    "signal=one_pixl": "no signal one_pixl; there are clean,",
+    "model=resnet57": "no model resnet57; there are convnext,",
+    "fit=shorty": "no fit shorty; there are",
+    "hydra/launcher=slurm": "no hydra/launcher slurm; there are basic,",
+    "seeds=1": "no setting seeds in this preset",
+    "model.with=0.5 model=resnet8": "resnet has no parameter with (did you mean width?)",
+    "signal=noise signal.amplitude=-0.1": "noise: amplitude must be a number, at least 0, got -0.1",
+    "signal=noise signal.amplitude=strong": "amplitude must be a number, at least 0, got 'strong'",
+    "signal=noise signal.amplitude=0.1,-1": "amplitude must be a number, at least 0, got -1",  # the second of two
+    "signal=noise signal.amplitude=nan": "amplitude must be a number",
+    "condition=blank condition.magnitude=2": "magnitude must be a number between 0 and 1, got 2",
+    "seed=-1": "seed must be a whole number, at least 0, got -1",
+    "model=lda baseline_fraction=0": "baseline_fraction must be",
+    "fit.iterations=8 fit.warmup=60": "warmup must be at least 0 and below iterations (8), got 60",
+    "env.device=gpu": "env.device must be",
+    "logger=tensorboard": "no logger tensorboard; there are none, wandb",
+    "one_pixel": "one_pixel",
+    "signal=[one_pixel": "[",
+    "data=cifar10": "CIFAR-10 not found",
+    "data=mnist": "MNIST not found",
+    "data=image_folder": "data.path",
+    "data=image_folder data.path=absent": "images not found",
+    "data=image_folder data.path=one_class": "expected at least two class folders with images, got cat",
+    "data=image_folder data.path=unreadable": "unreadable/dog/broken.png",
+    "data=image_folder data.path=pictures data.size=0": "size must be a whole number, at least 1, got 0",
+    "data=image_folder data.path=few signal=clean": "dog",  # one image cannot be split
+}
+
+
+def pictures(folder: Path, **counts: int) -> Path:
+    rng = np.random.default_rng(0)
+    for name, count in counts.items():
+        (folder / name).mkdir(parents=True)
+        for i in range(count):
+            Image.fromarray(rng.integers(0, 255, (9, 9, 3), np.uint8)).save(folder / name / f"{i}.png")
+    return folder
+
+
+TIMED = list(COMMANDS)[::5]  # by a Python of their own; the others save its start
+
+
+@pytest.fixture(scope="module")
+def told(command, warm, tmp_path_factory):
+    """(what a command said, the files it left), each in a folder with nothing but some images."""
+    images = tmp_path_factory.mktemp("images")
+    pictures(images / "one_class", cat=3)
+    pictures(images / "pictures", cat=3, dog=3)
+    pictures(images / "few", cat=3, dog=1)
+    (pictures(images / "unreadable", cat=3, dog=3) / "dog" / "broken.png").write_bytes(b"no image")
+
+    def run(typed: str):
+        folder = tmp_path_factory.mktemp("empty")
+        for source in images.iterdir():
+            (folder / source.name).symlink_to(source)
+        done = (command if typed in TIMED else warm)("blindspots.py", *typed.split(), cwd=folder)
+        return done, {file.name for file in folder.iterdir()} - {source.name for source in images.iterdir()}
+
+    return {typed: run(typed) for typed in COMMANDS}
+
+
+@pytest.mark.parametrize("typed", COMMANDS)
+def test_one_sentence_at_once_and_nothing_written(told, typed):
+    done, written = told[typed]
+    assert done.code not in (0, 1) and done.out == "", done
+    assert len(done.lines) == 1 and done.lines[0].startswith("convscope: "), done.err
+    assert COMMANDS[typed] in done.lines[0] and "Traceback" not in done.err
+    assert written == set() and done.cpu < 3  # seconds of work, of those in TIMED; torch alone takes two
+
+
+def test_every_message_names_what_to_do_and_no_python(told):
+    for typed, (done, _) in told.items():
+        words = ("Error(", "object_type", "full_key", "<class '", "hydra.cc")
+        assert not any(word in done.err for word in words), (typed, done.err)
+
+
+def test_a_traceback_on_demand(command, tmp_path):
+    done = command("blindspots.py", "seed=-1", "env.debug=true", cwd=tmp_path)
+    assert done.code == 2 and "Traceback" in done.err
+    assert done.lines[-1] == "convscope: seed must be a whole number, at least 0, got -1"
+
+
+def test_the_other_scripts_too(command, tmp_path):
+    for script, *arguments in (("report.py", "absent"), ("runs.py", "show", "0"), ("runs.py", "import", "absent.tar"),
+                               ("runs.py", "remove")):
+        done = command(script, *arguments, cwd=tmp_path)
+        assert done.code != 0 and len(done.lines) == 1 and done.err.startswith("convscope: "), done.err
+    assert list(tmp_path.iterdir()) == []
