@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 import hydra
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from hydra_plugins import cell_sweeper
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
@@ -102,7 +102,11 @@ def _sentence(error: Exception) -> str:
         return f"no preset {match[1]}; there are {', '.join(sorted(f.stem for f in CONFIGS.glob('*.yaml')))}"
     if match := re.search(r"Could not override '([^']+)'", text):
         return f"no setting {match[1]} in this preset; see all of them with --cfg job"
-    return " ".join(re.sub(r"See https://hydra\S+ for details|full_key: \S+|object_type=\S+", "", text).split())
+    if match := re.search(r"Missing mandatory value: .*full_key: (\S+)", text, re.S):
+        return f"{match[1]} must be given: {match[1]}=..."
+    if isinstance(error, OverrideParseException):
+        return f"cannot read {error.override}: an override is key=value, and key=a,b for several values"
+    return " ".join(text.split())
 
 
 def _stop(text: str, code: int) -> None:

@@ -22,10 +22,18 @@ class CellSweeper(BasicSweeper):
         loader = self.hydra_context.config_loader
         overrides = OverridesParser.create(config_loader=loader).parse_overrides([*self._parse_config(), *arguments])
         jobs = [job for batch in self.split_arguments(overrides, None) for job in batch]
-        cells: dict[str, tuple[list[str], sweep.Cell]] = {}  # two jobs that come down to one run are one cell
+        # Hydra takes .1 s to compose a job: those with a choice that no earlier one has go first, so that a wrong
+        # choice is refused at once, however large the sweep.
+        seen: set[str] = set()
+        new = []
         for job in jobs:
-            cell = sweep.check(plain(loader.load_sweep_config(self.config, job)))
-            cells.setdefault(cell.run.id, (job, cell))
+            new.append(not seen.issuperset(job))
+            seen.update(job)
+        checked = {i: sweep.check(plain(loader.load_sweep_config(self.config, jobs[i])))
+                   for i in sorted(range(len(jobs)), key=lambda i: not new[i])}
+        cells: dict[str, tuple[list[str], sweep.Cell]] = {}  # two jobs that come down to one run are one cell
+        for i, job in enumerate(jobs):
+            cells.setdefault(checked[i].run.id, (job, checked[i]))
         swept.extend(cell for _, cell in cells.values())
         missing = [job for job, cell in cells.values() if cell.run.state() != "done" or not cell.mirrored]
         if swept[0].cfg["env"]["plan"] or not missing:

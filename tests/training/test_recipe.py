@@ -100,6 +100,17 @@ def test_seeds_draw_signals_of_their_own_and_train_and_test_share_one_key(cfg):
     assert not torch.allclose(*found, atol=0.1)
 
 
+def test_the_random_part_of_an_encoding_is_another_for_every_seed_and_split(cfg):
+    def places(seed: int, images) -> list[int]:
+        recipe, data = splits(cfg("model=resnet8", "signal=random_pixel", "signal.amplitude=1", seed=seed))
+        carriers, encoded, _ = images(recipe, data)
+        return (encoded - carriers).abs().flatten(1).argmax(1)[:500].tolist()
+
+    assert len(set(places(0, test_set))) > 100
+    assert places(0, test_set) == places(0, test_set)
+    assert places(0, test_set) not in (places(1, test_set), places(0, training_set))
+
+
 def test_a_faded_image_is_darker_by_the_magnitude_and_the_signal_is_not(cfg):
     recipe, data = splits(cfg("model=resnet8", "signal=one_pixel", "condition=blank", "condition.magnitude=0.75"))
     carriers, encoded, y = test_set(recipe, data)
