@@ -301,8 +301,12 @@ def _doses(part: Frame) -> "Figure | None":
         chosen = chosen[chosen["metric"] == "accuracy"].assign(line=lambda lines: lines["who"])
     else:
         chosen = chosen.assign(line=chosen["metric"].map(METRICS))
-    levels = convnets[(convnets["metric"] == "blind_level") & (convnets["method"].isin(enough))]
-    blind = {str(method): {BLIND: float(lines.loc[lines["axis.amplitude"].idxmin(), "mean"])}
-             for method, lines in levels.groupby("method")}
+    blind = {str(method): {BLIND: _blind(lines)} for method, lines in convnets.groupby("method") if method in enough}
     return curves(chosen, x="axis.amplitude", y="mean", band="ci95", line="line", panel="method", hlines=blind,
                   x_label="amplitude", y_label="% of test images", y_limits=(0, 1))
+
+
+def _blind(lines: Frame) -> float:
+    """(1 - accuracy) / (K - 1) at the least amplitude of one signal; K - 1 as in that cell's own blind_level."""
+    least = lines[lines["axis.amplitude"] == lines["axis.amplitude"].min()].groupby("metric")["mean"].mean()
+    return float((1 - least["accuracy"]) * least["blind_level"] / (1 - least["clean_accuracy"]))
