@@ -89,7 +89,7 @@ def test_a_users_own_module_by_dotted_name(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     bound = bind("signals", {"name": "some_lab.signals.stripe", "width": 4})
     assert bound.function()(1, 0, n_classes=2, key=0, rng=None, **bound.arguments) == 5
-    assert bound.label == "stripe width=4"
+    assert bound.label == "some_lab.signals.stripe width=4", "two labs may have a stripe each"
     before = bound.identity()
     stripe.write_text(stripe.read_text() + "# edited\n")
     assert bound.method.version != before["version"], "an edit of a user's file must start a new run"
