@@ -95,6 +95,20 @@ def test_a_users_own_module_by_dotted_name(tmp_path, monkeypatch):
     assert bound.method.version != before["version"], "an edit of a user's file must start a new run"
 
 
+def test_a_function_gets_the_run_time_arguments_that_it_declares(tmp_path, monkeypatch):
+    (tmp_path / "some_lab").mkdir()
+    (tmp_path / "some_lab" / "few.py").write_text("def build(*, n_classes, width: int = 2): return n_classes, width\n")
+    (tmp_path / "some_lab" / "all.py").write_text("KINDS = ('text',)\ndef build(*, width=2, **rest): return rest\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    few, every = (bind("models", {"name": f"some_lab.{name}", "width": 3}) for name in ("few", "all"))
+    given = {"n_classes": 5, "input_shape": (9,), "alphabet": " ab"}
+    assert few.call(**given) == (5, 3) and every.call(**given) == given
+    assert every.method.serves("text") and not every.method.serves("image")
+    assert few.method.serves("text") and few.method.serves("image"), "without KINDS it is for all"
+    with pytest.raises(ConfigError, match="alphabet is set at run time"):
+        bind("models", {"name": "some_lab.few", "alphabet": "abc"})
+
+
 def test_a_module_without_the_verb_is_refused(tmp_path, monkeypatch):
     (tmp_path / "lonely_module.py").write_text("x = 1\n")
     (tmp_path / "lonely_package").mkdir()

@@ -41,13 +41,15 @@ _WORDS = {
 }
 
 # What a family's function is called, and the arguments that come at run time and never from a yaml.
-VERBS = {"signals": "encode", "conditions": "apply", "models": "build", "data": "load", "training": "fit"}
+VERBS = {"signals": "encode", "conditions": "apply", "models": "build", "data": "load", "training": "fit",
+         "attribution": "attribute"}
 RESERVED = {
     "signals": {"x", "y", "n_classes", "key", "rng"},
     "conditions": {"x"},
-    "models": {"n_classes", "input_shape", "random_state"},
+    "models": {"n_classes", "input_shape", "alphabet", "random_state"},
     "data": {"roots", "cache", "download"},
     "training": {"model", "x", "y", "seed", "env", "folder", "on_epoch"},
+    "attribution": {"model", "x", "target"},
 }
 REQUIRED = object()
 
@@ -66,7 +68,12 @@ class Method:
     module: str
     defaults: Mapping[str, Any]     # parameter -> default, or REQUIRED
     annotations: Mapping[str, str]  # parameter -> annotation as written
+    runtime: frozenset[str]         # which of the family's run-time arguments the function declares
     constants: Mapping[str, Any]
+
+    def serves(self, kind: str) -> bool:
+        """Whether the method is for data of this kind (image, text); one that declares no KINDS is for all."""
+        return kind in self.constants.get("KINDS", (kind,))
 
     @property
     def version(self) -> int | str:
@@ -105,6 +112,10 @@ class Bound:
         """The method's function itself (this imports its module)."""
         return find(self.method.family, self.name)
 
+    def call(self, **runtime: Any) -> Any:
+        """The function's result with the bound arguments and those of `runtime` that it declares."""
+        return self.function()(**{k: v for k, v in runtime.items() if k in self.method.runtime}, **self.arguments)
+
 
 def names(family: str) -> list[str]:
     """Every method of a family that comes with convscope, sorted."""
@@ -132,6 +143,7 @@ def describe(family: str, name: str) -> Method:
         family, name, file, module,
         defaults={a.arg: REQUIRED if d is None else _literal(d, file) for a, d in own},
         annotations={a.arg: ast.unparse(a.annotation) if a.annotation else "" for a, _ in own},
+        runtime=frozenset(RESERVED[family] if given.kwarg else RESERVED[family] & {a.arg for a, _ in pairs}),
         constants=_constants(file),
     )
 
