@@ -43,7 +43,7 @@ def test_the_fingerprint_depends_on_content_and_not_on_order_or_container():
     parts = _parts()
     reference = assemble("toy", ["a", "b", "c"], parts).fingerprint
     order = np.random.default_rng(5).permutation(9)
-    images, labels = parts["train"].images, np.array(parts["train"].labels)
+    images, labels = parts["train"].samples, np.array(parts["train"].labels)
     shuffled = {**parts, "train": Part([images[i] for i in order], labels[order])}
     assert assemble("other_name", ["a", "b", "c"], shuffled).fingerprint == reference
 
@@ -54,7 +54,7 @@ def test_the_fingerprint_depends_on_content_and_not_on_order_or_container():
         assemble("toy", ["a", "b", "c"], {**parts, "train": Part(changed, labels)}),
         assemble("toy", ["a", "b", "c"], {**parts, "train": Part(images, np.roll(labels, 1))}),
         assemble("toy", ["a", "b", "c"], {**parts, "train": Part(np.reshape(images, (9, 3, 5, 4)), labels),
-                                          "test": Part(np.reshape(parts["test"].images, (4, 3, 5, 4)), [1, 1, 0, 2])}),
+                                          "test": Part(np.reshape(parts["test"].samples, (4, 3, 5, 4)), [1, 1, 0, 2])}),
         assemble("toy", ["a", "b", "c"], {"train": parts["test"], "test": parts["train"]}),
     ]
     assert len({reference, *(other.fingerprint for other in others)}) == 6

@@ -71,6 +71,7 @@ def cached(cache: Path, name: str, decode: Callable[[], Dataset], *, version: in
         with _writable(cache):
             entry = _store(cache, decoded)
             _write_text(index, json.dumps({"entry": entry.name}))
+        del decoded  # read back from the files below: a large set would lie in memory twice
     finally:
         lock.release()
     if (found := _read(entry, name)) is None:
@@ -112,8 +113,9 @@ def _read(entry: Path, name: str) -> Dataset | None:
                 return None
             for array in arrays[1:]:
                 array.setflags(write=False)
-            splits[split] = Split(*arrays)
-        return Dataset(name, meta["kind"], splits, tuple(meta["class_names"]), meta["fingerprint"])
+            splits[split] = Split(*arrays, kind=meta["kind"])
+        return Dataset(name, meta["kind"], splits, tuple(meta["class_names"]), meta["fingerprint"],
+                       meta.get("alphabet", ""))
     except Exception:  # a damaged file can fail in any way; whatever it is, the entry is rebuilt
         return None
 
@@ -137,6 +139,7 @@ def _store(cache: Path, decoded: Dataset) -> Path:
             sums[split] = [_checksum(array) for array in arrays]
         _write_text(written / "meta.json", json.dumps({
             "format": FORMAT, "name": decoded.name, "kind": decoded.kind, "class_names": list(decoded.class_names),
+            **({"alphabet": decoded.alphabet} if decoded.alphabet else {}),
             "fingerprint": decoded.fingerprint, "splits": sums}, indent=1))
         if entry.exists():  # damaged; moved, not deleted: another process may still have it mapped
             entry.rename(temporary / "old")

@@ -13,16 +13,20 @@ import numpy as np
 class Split:
     """One split in canonical order (class, then content hash).
 
-    `stored` is uint8 [N, C, H, W], usually a read-only memory map; `y` int64 [N]; `ids` texts [N]: 16 hex digits of the
-    image's content hash, with -2, -3, ... where the same pixels occur again. An id names an image within its split.
+    `stored` is uint8 [N, C, H, W] pixels or [N, T] characters, usually a read-only memory map; `y` int64 [N]; `ids`
+    texts [N]: 16 hex digits of the sample's content hash, with -2, -3, ... where the same content occurs again. An id
+    names a sample within its split.
     """
 
     stored: np.ndarray
     y: np.ndarray
     ids: np.ndarray
+    kind: str = "image"
 
     def x(self, index: slice | np.ndarray | Sequence[int] = slice(None)) -> np.ndarray:
-        """float32 [n, C, H, W] in [0, 1] of the samples at `index`: a copy."""
+        """A copy of the samples at `index`: images as float32 [n, C, H, W] in [0, 1], texts as uint8 [n, T]."""
+        if self.kind == "text":
+            return np.array(self.stored[index])
         x = np.array(self.stored[index], dtype=np.float32)
         x /= 255
         return x
@@ -33,13 +37,18 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """`fingerprint` (64 hex digits) is of kind, class names, pixels and labels, whatever the layout and file names."""
+    """`fingerprint` (64 hex digits) is of kind, class names, content and labels, whatever the layout and file names.
+
+    Of texts, `stored` holds indices into `alphabet`, whose first character is the space: index 0 also follows a text's
+    end. Index len(alphabet) is every character that the alphabet lacks.
+    """
 
     name: str
     kind: str
     splits: Mapping[str, Split]
     class_names: tuple[str, ...]
     fingerprint: str
+    alphabet: str = ""
 
     @property
     def n_classes(self) -> int:
@@ -47,32 +56,39 @@ class Dataset:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """(C, H, W)."""
+        """(C, H, W) of images, (T,) of texts."""
         return self.splits["train"].stored.shape[1:]
 
 
 class Part(NamedTuple):
-    """A split as it was read, in any order: uint8 [C, H, W] images, their labels, and (for errors) their names."""
+    """A split as it was read, in any order: uint8 images [C, H, W] or texts [T], labels, and (for errors) names."""
 
-    images: Sequence[np.ndarray] | np.ndarray
+    samples: Sequence[np.ndarray] | np.ndarray
     labels: Sequence[int] | np.ndarray
     names: Sequence[str] = ()
 
     def called(self, split: str, i: int) -> str:
-        return self.names[i] if self.names else f"image {i} of {split}"
+        noun = "text" if np.ndim(self.samples[i]) == 1 else "image"
+        return self.names[i] if self.names else f"{noun} {i} of {split}"
 
 
-def assemble(name: str, class_names: Sequence[str], parts: Mapping[str, Part]) -> Dataset:
-    """An image data set from parts in any order; raises ValueError naming the image or class that is wrong."""
-    _check_classes(name, class_names, parts)
-    _check_images(name, parts)
-    splits = {split: _canonical(part) for split, part in parts.items()}
-    return Dataset(name, "image", splits, tuple(class_names), fingerprint("image", class_names, splits))
+def assemble(name: str, class_names: Sequence[str], parts: Mapping[str, Part], *, alphabet: str = "") -> Dataset:
+    """A data set from parts in any order: of texts where there is an alphabet, else of images.
+
+    A writeable matrix [N, T] of texts is brought into order in place: two copies of a large one might not fit.
+    Raises ValueError naming the sample or class that is wrong.
+    """
+    kind = "text" if alphabet else "image"
+    _check_classes(name, class_names, parts, f"{kind}s")
+    _check_samples(name, parts, alphabet)
+    splits = {split: _canonical(part, kind) for split, part in parts.items()}
+    return Dataset(name, kind, splits, tuple(class_names), fingerprint(kind, class_names, splits, alphabet), alphabet)
 
 
-def fingerprint(kind: str, class_names: Sequence[str], splits: Mapping[str, Split]) -> str:
-    """sha256 over kind, class names, and each split's shape, labels and pixels in canonical order."""
-    digest = hashlib.sha256(repr((kind, tuple(class_names))).encode())
+def fingerprint(kind: str, class_names: Sequence[str], splits: Mapping[str, Split], alphabet: str = "") -> str:
+    """sha256 over kind, class names, the alphabet if any, and each split's shape, labels and content in order."""
+    told = (kind, tuple(class_names), alphabet) if alphabet else (kind, tuple(class_names))
+    digest = hashlib.sha256(repr(told).encode())
     for split in sorted(splits):
         part = splits[split]
         digest.update(repr((split, part.stored.shape)).encode())
@@ -102,16 +118,16 @@ def balanced_subset(y: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarr
     return np.sort(np.concatenate(chosen)).astype(np.int64)
 
 
-def _check_classes(name: str, class_names: Sequence[str], parts: Mapping[str, Part]) -> None:
+def _check_classes(name: str, class_names: Sequence[str], parts: Mapping[str, Part], nouns: str) -> None:
     n_classes = len(class_names)
     if n_classes < 2:
         raise ValueError(f"{name}: expected at least two classes, got {', '.join(class_names) or 'none'}; add another")
     if repeated := [k for k, count in Counter(class_names).items() if count > 1]:
         raise ValueError(f"{name}: class names must differ, got {repeated[0]} twice")
     for split, part in parts.items():
-        if len(part.images) != len(part.labels) or not len(part.labels):
-            raise ValueError(f"{name}: {split} must have images and one label for each, "
-                             f"got {len(part.images)} images and {len(part.labels)} labels")
+        if len(part.samples) != len(part.labels) or not len(part.labels):
+            raise ValueError(f"{name}: {split} must have {nouns} and one label for each, "
+                             f"got {len(part.samples)} {nouns} and {len(part.labels)} labels")
         labels = np.asarray(part.labels)
         if labels.dtype.kind not in "iu":
             raise ValueError(f"{name}: labels of {split} must be whole numbers, got {labels.dtype}")
@@ -120,28 +136,51 @@ def _check_classes(name: str, class_names: Sequence[str], parts: Mapping[str, Pa
                              f"got {labels[wrong[0]]} for {part.called(split, int(wrong[0]))}")
     present = set(np.asarray(parts["train"].labels).tolist())
     if without := [class_names[k] for k in range(n_classes) if k not in present]:
-        raise ValueError(f"{name}: class {without[0]} has no image in train; add some or remove the class")
+        raise ValueError(f"{name}: class {without[0]} has no {nouns[:-1]} in train; add some or remove the class")
 
 
-def _check_images(name: str, parts: Mapping[str, Part]) -> None:
-    shape = np.asarray(parts["train"].images[0]).shape
-    if len(shape) != 3:
-        raise ValueError(f"{name}: images must be [C, H, W], got shape {shape} for {parts['train'].called('train', 0)}")
+def _check_samples(name: str, parts: Mapping[str, Part], alphabet: str) -> None:
+    noun, rank, form = ("text", 1, "[T]") if alphabet else ("image", 3, "[C, H, W]")
+    shape = np.asarray(parts["train"].samples[0]).shape
+    if len(shape) != rank:
+        raise ValueError(f"{name}: {noun}s must be {form}, got shape {shape} for {parts['train'].called('train', 0)}")
     for split, part in parts.items():
-        for i, image in enumerate(part.images):
-            if image.dtype != np.uint8 or image.shape != shape:
-                raise ValueError(f"{name}: every image must be uint8 {shape} as the first one, got {image.dtype} "
-                                 f"{image.shape} for {part.called(split, i)}; bring all images to one size")
+        whole = isinstance(part.samples, np.ndarray)  # one array: one look says it of every sample
+        for i, sample in enumerate(part.samples[:1] if whole else part.samples):
+            if sample.dtype != np.uint8 or sample.shape != shape:
+                raise ValueError(f"{name}: every {noun} must be uint8 {shape} as the first one, got {sample.dtype} "
+                                 f"{sample.shape} for {part.called(split, i)}; bring all {noun}s to one size")
+        if alphabet and (most := max(int(text.max(initial=0)) for text in part.samples)) > len(alphabet):
+            raise ValueError(f"{name}: characters must be in 0..{len(alphabet)} ({len(alphabet)}: none of the "
+                             f"alphabet), got {most} in {split}")
 
 
-def _canonical(part: Part) -> Split:
+def _canonical(part: Part, kind: str) -> Split:
     labels = np.asarray(part.labels, dtype=np.int64)
-    digests = [hashlib.sha256(image.tobytes()).hexdigest() for image in part.images]
+    digests = [hashlib.sha256(sample.tobytes()).digest() for sample in part.samples]
     order = sorted(range(len(labels)), key=lambda i: (labels[i], digests[i]))
-    seen: Counter[str] = Counter()
+    seen: Counter[bytes] = Counter()
     ids = []
     for i in order:
-        short = digests[i][:16]
+        short = digests[i][:8]
         seen[short] += 1
-        ids.append(short if seen[short] == 1 else f"{short}-{seen[short]}")
-    return Split(np.stack([part.images[i] for i in order]), labels[order], np.array(ids))
+        ids.append(short.hex() if seen[short] == 1 else f"{short.hex()}-{seen[short]}")
+    return Split(_ordered(part.samples, order, kind), labels[order], np.array(ids), kind)
+
+
+def _ordered(samples: Sequence[np.ndarray] | np.ndarray, order: Sequence[int], kind: str) -> np.ndarray:
+    """The samples in this order as one array; a writeable matrix of texts is permuted in place, cycle by cycle."""
+    if kind == "image" or not isinstance(samples, np.ndarray) or not samples.flags.writeable:
+        return np.stack([samples[i] for i in order])
+    done = np.zeros(len(order), dtype=bool)
+    for start in range(len(order)):
+        if done[start]:
+            continue
+        first, at = samples[start].copy(), start
+        while order[at] != start:
+            samples[at] = samples[order[at]]
+            done[at] = True
+            at = order[at]
+        samples[at] = first
+        done[at] = True
+    return samples
