@@ -1,4 +1,4 @@
-"""Every signal keeps the family's contract, its label can be read back, and a naive loop gives the same images."""
+"""Every signal keeps the family's contract; image signals: the label can be read back, a naive loop gives the same."""
 
 import math
 from collections.abc import Callable
@@ -15,6 +15,9 @@ from convscope.signals.paired_pixels import pairs
 
 KEY = 7
 SIGNALS = family.names("signals")
+KINDS = {name: family.describe("signals", name).constants["KINDS"] for name in SIGNALS}
+SERVED = [(name, kind) for name in SIGNALS for kind in KINDS[name]]
+IMAGES = [name for name in SIGNALS if "image" in KINDS[name]]
 AMPLITUDES = [name for name in SIGNALS if "amplitude" in family.describe("signals", name).defaults]
 
 
@@ -23,29 +26,45 @@ def carriers(n: int = 60, n_classes: int = 10, shape: tuple[int, ...] = (3, 16, 
     return torch.rand(n, *shape, generator=rng), torch.arange(n) % n_classes
 
 
+def samples(kind: str, large: bool = False) -> tuple[Tensor, Tensor]:
+    """Carriers of this kind with labels 0..4: images, or texts of 70 characters and the unknown one."""
+    if kind == "image":
+        return carriers(n_classes=5, shape=(3, 16, 16) if large else (1, 8, 12))
+    x = torch.randint(71, (60, 230 if large else 200), generator=torch_rng(0, "texts"))
+    return x.to(torch.uint8), torch.arange(60) % 5
+
+
 def encode(name: str, x: Tensor, y: Tensor, n_classes: int = 10, key: int = KEY, **settings: Any) -> Tensor:
     return family.find("signals", name)(x, y, n_classes=n_classes, key=key, rng=torch_rng(3, "test"), **settings)
 
 
-@pytest.mark.parametrize("shape", [(3, 16, 16), (1, 8, 12)])
-@pytest.mark.parametrize("name", SIGNALS)
-def test_contract(name: str, shape: tuple[int, ...]) -> None:
-    x, y = carriers(shape=shape)
+def test_image_and_text_signals() -> None:
+    assert set(SIGNALS) - set(IMAGES) == {"mnemonic", "length", "pattern_char"}
+    assert {name for name in SIGNALS if len(KINDS[name]) == 2} == {"clean"}
+    assert {kind for _, kind in SERVED} == {"image", "text"}
+
+
+@pytest.mark.parametrize("large", [True, False])
+@pytest.mark.parametrize(("name", "kind"), SERVED)
+def test_contract(name: str, kind: str, large: bool) -> None:
+    x, y = samples(kind, large)
     x_before, y_before = x.clone(), y.clone()
-    encoded = encode(name, x, y)
-    assert encoded.shape == x.shape and encoded.dtype == torch.float32 and bool(encoded.isfinite().all())
+    encoded = encode(name, x, y, n_classes=5)
+    assert encoded.shape == x.shape and encoded.dtype == x.dtype and bool(encoded.isfinite().all())
     assert torch.equal(x, x_before) and torch.equal(y, y_before)
     assert encoded.untyped_storage().data_ptr() != x.untyped_storage().data_ptr()
-    assert torch.equal(encoded, encode(name, x, y))
-    assert family.describe("signals", name).constants["KINDS"] == ("image",)
+    assert torch.equal(encoded, x) == (name == "clean")
+    assert torch.equal(encoded, encode(name, x, y, n_classes=5))
 
 
-@pytest.mark.parametrize("name", SIGNALS)
-def test_layout_of_memory_changes_nothing(name: str) -> None:
-    x, y = carriers()
-    expected = encode(name, x, y)
-    assert torch.equal(encode(name, x.contiguous(memory_format=torch.channels_last), y), expected)
-    assert torch.equal(encode(name, x, y.to(torch.uint8)), expected)
+@pytest.mark.parametrize(("name", "kind"), SERVED)
+def test_layout_of_memory_changes_nothing(name: str, kind: str) -> None:
+    x, y = samples(kind, large=True)
+    expected = encode(name, x, y, n_classes=5)
+    other = x.contiguous(memory_format=torch.channels_last) if kind == "image" else x.T.contiguous().T
+    assert other.stride() != x.stride()
+    assert torch.equal(encode(name, other, y, n_classes=5), expected)
+    assert torch.equal(encode(name, x, y.to(torch.uint8), n_classes=5), expected)
 
 
 @pytest.mark.parametrize("name", AMPLITUDES)
@@ -110,7 +129,7 @@ READERS: dict[str, tuple[Callable[[Tensor], int], dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("name", [name for name in SIGNALS if name != "clean"])
+@pytest.mark.parametrize("name", [name for name in IMAGES if name != "clean"])
 def test_label_can_be_read_back(name: str) -> None:
     reader, settings = READERS[name]
     x, y = carriers()
@@ -200,15 +219,18 @@ def test_default_amplitudes_are_those_of_the_specification() -> None:
                         "noise": 1e-2, "mean": 1e-3}
 
 
-@pytest.mark.parametrize("name", SIGNALS)
-def test_bad_input_is_refused(name: str) -> None:
-    x, y = carriers(n=10)
+@pytest.mark.parametrize(("name", "kind"), SERVED)
+def test_bad_input_is_refused(name: str, kind: str) -> None:
+    x, y = samples(kind)
+    expected = {"image": "float32 \\[N, C, H, W\\]", "text": "uint8 \\[N, T\\]"}
+    # clean refuses what is neither an image nor a text as a bad image.
     for bad_x, bad_y, message in [
-        (x.double(), y, "float32"), (x[0], y, "float32"), (x, y + 1, "0..9, got 1..10"), (x, y - 1, "0..9, got -1..8"),
-        (x, y[:5], "one per image"), (x, y.float(), "whole numbers"),
+        (x.double(), y, expected[kind]), (x[:, 0], y, expected[KINDS[name][0]]), (x, y + 1, "0..4, got 1..5"),
+        (x, y - 1, "0..4, got -1..3"), (x, y[:5], f"one per {kind}"), (x, y.float(), "whole numbers"),
+        (x, y > 1, "whole numbers"),
     ]:
         with pytest.raises(ValueError, match=message):
-            encode(name, bad_x, bad_y)
+            encode(name, bad_x, bad_y, n_classes=5)
 
 
 def test_what_does_not_fit_is_refused() -> None:

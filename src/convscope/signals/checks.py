@@ -1,4 +1,4 @@
-"""What every image signal asks of its carriers and labels."""
+"""What every signal asks of its carriers and labels."""
 
 import torch
 from torch import Tensor
@@ -11,8 +11,19 @@ def carriers(x: Tensor, y: Tensor, n_classes: int) -> Tensor:
     """
     if x.dtype != torch.float32 or x.ndim != 4:
         raise ValueError(f"x must be float32 [N, C, H, W], got {_kind(x)}; scale the pixels to [0, 1] first")
+    return _labels(x, y, n_classes, "image")
+
+
+def texts(x: Tensor, y: Tensor, n_classes: int) -> Tensor:
+    """As `carriers`, for texts: x must be uint8 [N, T], the characters' indices in the alphabet."""
+    if x.dtype != torch.uint8 or x.ndim != 2:
+        raise ValueError(f"x must be uint8 [N, T], got {_kind(x)}; give the characters' indices in the alphabet")
+    return _labels(x, y, n_classes, "text")
+
+
+def _labels(x: Tensor, y: Tensor, n_classes: int, sample: str) -> Tensor:
     if y.is_floating_point() or y.dtype == torch.bool or y.shape != x.shape[:1]:
-        raise ValueError(f"y must be whole numbers [{len(x)}], one per image, got {_kind(y)}")
+        raise ValueError(f"y must be whole numbers [{len(x)}], one per {sample}, got {_kind(y)}")
     if len(y) and (int(y.min()) < 0 or int(y.max()) >= n_classes):
         raise ValueError(f"labels must be in 0..{n_classes - 1}, got {int(y.min())}..{int(y.max())}; "
                          f"check n_classes={n_classes} against the data")
