@@ -94,3 +94,25 @@ def test_a_network_of_other_classes_is_refused() -> None:
 def test_bad_statistics_are_refused(mean: list[float], std: list[float] | None, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         classifier(mean=mean, std=std)
+
+
+def test_with_an_alphabet_it_takes_texts() -> None:
+    network = nn.Sequential(nn.Embedding(5, 3), nn.Flatten(), nn.Linear(18, 2))
+
+    class Texts(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.network(x.long())
+
+    model = Classifier(Texts(), input_shape=(6,), class_names=NAMES, alphabet=" abc")
+    x = torch.randint(0, 5, (7, 6), dtype=torch.uint8, generator=torch_rng(0, "texts"))
+    assert model.alphabet == " abc" and torch.equal(model(x), network(x.long()))
+    assert model.double()(x).dtype == torch.float64  # texts stay uint8 whatever the weights are
+    for wrong in (x.long(), x.float(), x[:, :5]):
+        with pytest.raises(ValueError, match=r"expected uint8 inputs \[B, 6\], got"):
+            model(wrong)
+    with pytest.raises(ValueError, match="an alphabet, or mean and std, not both"):
+        Classifier(Texts(), input_shape=(6,), class_names=NAMES, alphabet=" abc", mean=[0.0] * 6, std=[1.0] * 6)

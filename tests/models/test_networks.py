@@ -1,4 +1,6 @@
-"""Every torch network keeps the family's contract, at the sizes of the digits and of CIFAR-10."""
+"""Every torch network keeps the family's contract, at the sizes of the digits and of CIFAR-10, or on short texts."""
+
+import string
 
 import pytest
 import torch
@@ -8,29 +10,45 @@ from convscope import family
 from convscope.rng import seeded, torch_rng
 
 NETWORKS = [n for n in family.names("models") if family.describe("models", n).constants["KIND"] != "classical"]
-SETTINGS = {"resnet": {"depth": 8}, "vit": {"depth": 2, "dim": 32}, "convnext": {"dims": (8, 16), "depths": (1, 1)}}
-SHAPES = [(1, 16, 16), (3, 32, 32)]
+KINDS = {name: family.describe("models", name).constants["KINDS"] for name in family.names("models")}
+SETTINGS = {"resnet": {"depth": 8}, "vit": {"depth": 2, "dim": 32}, "convnext": {"dims": (8, 16), "depths": (1, 1)},
+            "char_cnn": {"features": 8, "units": 12}}
+SHAPES = {"image": [(1, 16, 16), (3, 32, 32)], "text": [(123,), (200,)]}
+SERVED = [(name, shape) for name in NETWORKS for kind in KINDS[name] for shape in SHAPES[kind]]
+ALPHABET = " " + string.ascii_lowercase + string.digits
 
 
 def network(name: str, shape: tuple[int, ...], n_classes: int = 7) -> nn.Module:
+    bound = family.bind("models", {"name": name, **SETTINGS.get(name, {})})
     with seeded(0, "init"):
-        return family.find("models", name)(n_classes=n_classes, input_shape=shape, **SETTINGS.get(name, {}))
+        return bound.call(n_classes=n_classes, input_shape=shape, alphabet=ALPHABET if len(shape) == 1 else "")
 
 
 def images(shape: tuple[int, ...], n: int = 4) -> torch.Tensor:
     return torch.rand(n, *shape, generator=torch_rng(0, "images"))
 
 
+def texts(shape: tuple[int, ...], n: int = 4) -> torch.Tensor:
+    """With the unknown character among them."""
+    return torch.randint(len(ALPHABET) + 1, (n, *shape), generator=torch_rng(0, "texts")).to(torch.uint8)
+
+
+def inputs(shape: tuple[int, ...], n: int = 4) -> torch.Tensor:
+    return texts(shape, n) if len(shape) == 1 else images(shape, n)
+
+
 def test_kinds() -> None:
     kinds = {name: family.describe("models", name).constants["KIND"] for name in family.names("models")}
     assert set(kinds.values()) == {"convnet", "shallow", "classical"}
     assert [name for name in NETWORKS if kinds[name] == "shallow"] == ["linear_softmax", "shallow_max"]
+    assert {name for name in NETWORKS if "text" in KINDS[name]} == {"char_cnn", "linear_softmax", "shallow_max"}
+    assert {name for name in NETWORKS if "image" not in KINDS[name]} == {"char_cnn"}
+    assert all(set(served) <= {"image", "text"} and served for served in KINDS.values())
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(("name", "shape"), SERVED)
 def test_contract(name: str, shape: tuple[int, ...]) -> None:
-    model, x = network(name, shape), images(shape)
+    model, x = network(name, shape), inputs(shape)
     before, state = x.clone(), {k: v.clone() for k, v in model.state_dict().items()}
     model.eval()
     logits = model(x)
@@ -40,21 +58,22 @@ def test_contract(name: str, shape: tuple[int, ...]) -> None:
     torch.testing.assert_close(torch.cat([model(x[:1]), model(x[1:2])]), logits[:2], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-def test_same_seed_same_weights_and_global_state_untouched(name: str) -> None:
+@pytest.mark.parametrize(("name", "shape"), SERVED)
+def test_same_seed_same_weights_and_global_state_untouched(name: str, shape: tuple[int, ...]) -> None:
     state = torch.get_rng_state()
-    first, second = network(name, SHAPES[0]).state_dict(), network(name, SHAPES[0]).state_dict()
+    first, second = network(name, shape).state_dict(), network(name, shape).state_dict()
     assert first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
     assert torch.equal(torch.get_rng_state(), state)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-def test_every_parameter_learns(name: str) -> None:
-    model, x = network(name, SHAPES[1]).train(), images(SHAPES[1])
+@pytest.mark.parametrize(("name", "shape"), [(name, SHAPES[kind][1]) for name in NETWORKS for kind in KINDS[name]])
+def test_every_parameter_learns(name: str, shape: tuple[int, ...]) -> None:
+    model, x = network(name, shape).train(), inputs(shape)
     for p in model.parameters():  # torchvision starts some at zero, which stops the gradient of what lies before
         if not bool(p.any()):
             nn.init.normal_(p, std=0.1, generator=torch_rng(0, "noise"))
-    nn.functional.cross_entropy(model(x), torch.arange(4)).backward()
+    with seeded(0, "dropout"):
+        nn.functional.cross_entropy(model(x), torch.arange(4)).backward()
     assert [k for k, p in model.named_parameters() if p.grad is None or not bool(p.grad.any())] == []
 
 
@@ -68,6 +87,17 @@ def test_linear_softmax_is_one_matrix() -> None:
     model, x = network("linear_softmax", (3, 4, 4)), images((3, 4, 4))
     weight, bias = model.parameters()
     torch.testing.assert_close(model(x), torch.stack([weight @ image.flatten() + bias for image in x]))
+
+
+def test_linear_softmax_has_a_weight_for_every_symbol_at_every_place_of_a_text() -> None:
+    model, x = network("linear_softmax", (6,)), texts((6,))
+    weight, bias = model.parameters()
+    of_symbol = weight.view(7, len(ALPHABET), 6)
+    for text, logits_K in zip(x.tolist(), model(x), strict=True):
+        known = [of_symbol[:, symbol, t] for t, symbol in enumerate(text) if symbol < len(ALPHABET)]
+        torch.testing.assert_close(logits_K, bias + torch.stack(known).sum(dim=0))
+    assert set(model.state_dict()) == {"2.weight", "2.bias"}
+    assert set(network("linear_softmax", (3, 4, 4)).state_dict()) == {"1.weight", "1.bias"}
 
 
 def test_shallow_max_sees_maximum_minimum_and_mean_only() -> None:
@@ -95,6 +125,16 @@ def test_shallow_max_adapts_to_its_training_inputs() -> None:
     assert torch.equal(other(x), model(x))
 
 
+def test_shallow_max_takes_the_characters_of_a_text_as_numbers() -> None:
+    model, x = network("shallow_max", (200,)), texts((200,), n=30)
+    model.adapt(x)  # pyright: ignore[reportCallIssue]
+    numbers = network("shallow_max", (200,))
+    numbers.adapt(x.double())  # pyright: ignore[reportCallIssue]
+    assert torch.equal(numbers(x.double()), model(x)) and model(x).dtype == torch.float32
+    mean = [sum(text) / 200 for text in x.tolist()]
+    assert model.get_buffer("centre")[2].item() == pytest.approx(sum(mean) / 30)
+
+
 def test_shallow_max_does_not_magnify_a_constant() -> None:
     model, blanks = network("shallow_max", (1, 8, 8)), torch.full((20, 1, 8, 8), 0.1)
     model.adapt(blanks)  # pyright: ignore[reportCallIssue]
@@ -106,6 +146,8 @@ def test_shallow_max_does_not_magnify_a_constant() -> None:
     ("vit", (3, 32, 32), {"dim": 30}, "multiple of heads"), ("convnext", (1, 4, 4), {}, "at least 8"),
     ("convnext", (1, 16, 16), {"dims": (8, 16)}, "one each for every stage"),
     ("convnext", (1, 16, 16), {"dims": (8,), "depths": (1,)}, "two blocks"), ("resnet", (16,), {}, "images"),
+    ("char_cnn", (122,), {"alphabet": " ab"}, r"at least 123 characters.*got the input shape \[122\]"),
+    ("char_cnn", (1, 32, 32), {"alphabet": " ab"}, "takes texts"),
 ])
 def test_what_cannot_be_built_is_refused(name: str, shape: tuple, settings: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):

@@ -1,4 +1,4 @@
-"""A network with what it needs to be used alone: input shape, class names and the carriers' statistics."""
+"""A network with what it needs to be used alone: input shape, class names, the carriers' statistics or alphabet."""
 
 from collections.abc import Sequence
 
@@ -11,18 +11,22 @@ class Classifier(nn.Module):
 
     Everything outside (signals, attacks, attributions) speaks pixels in [0, 1]. mean and std are buffers and lie in the
     state_dict; input_shape and class_names are attributes. The network's dtype is the input's: float32, or float64
-    after `.double()`.
+    after `.double()`. With an `alphabet`, inputs are texts instead: uint8 [B, T] indices of its characters.
     """
 
     mean: Tensor | None
     std: Tensor | None
 
     def __init__(self, network: nn.Module, *, input_shape: Sequence[int], class_names: Sequence[str],
-                 mean: Tensor | Sequence[float] | None = None, std: Tensor | Sequence[float] | None = None) -> None:
+                 mean: Tensor | Sequence[float] | None = None, std: Tensor | Sequence[float] | None = None,
+                 alphabet: str = "") -> None:
         super().__init__()
         self.network = network
         self.input_shape = tuple(int(size) for size in input_shape)
         self.class_names = tuple(class_names)
+        self.alphabet = alphabet
+        if alphabet and mean is not None:
+            raise ValueError("texts are not normalised: give an alphabet, or mean and std, not both")
         if (mean is None) != (std is None):
             raise ValueError("mean and std come together: give both, or neither for raw pixels")
         self.register_buffer("mean", None if mean is None else self._per_channel("mean", mean))
@@ -36,7 +40,7 @@ class Classifier(nn.Module):
         return len(self.class_names)
 
     def forward(self, x: Tensor) -> Tensor:
-        dtype = next((p.dtype for p in self.network.parameters()), torch.float32)
+        dtype = next((p.dtype for p in self.network.parameters()), torch.float32) if not self.alphabet else torch.uint8
         if x.dtype != dtype or tuple(x.shape[1:]) != self.input_shape or x.ndim != len(self.input_shape) + 1:
             raise ValueError(f"expected {_word(dtype)} inputs [B, {', '.join(map(str, self.input_shape))}], got "
                              f"{_word(x.dtype)} {list(x.shape)}")

@@ -7,6 +7,7 @@ from convscope.family import Count, Fraction, NonNegative
 
 VERSION = 1
 KIND = "convnet"
+KINDS = ("image",)
 
 
 def build(*, n_classes: int, input_shape: tuple[int, ...], patch: Count = 2, dims: tuple = (48, 96, 192),

@@ -8,6 +8,7 @@ from convscope.family import Positive
 
 VERSION = 1
 KIND = "convnet"
+KINDS = ("image",)
 
 
 def build(*, n_classes: int, input_shape: tuple[int, ...],

@@ -7,12 +7,14 @@ from convscope.family import Count
 
 VERSION = 1
 KIND = "shallow"
+KINDS = ("image", "text")
 
 
 def build(*, n_classes: int, input_shape: tuple[int, ...], hidden: Count = 64) -> nn.Module:
     """Logits from the maximum, minimum and mean of all raw input values, through one hidden layer of ReLUs.
 
-    Call `adapt(x)` with the training images once before training: signals of 1e-3 show only after standardisation.
+    A text's values are its characters' indices, uint8 [B, T], taken as numbers.
+    Call `adapt(x)` with the training inputs once before training: signals of 1e-3 show only after standardisation.
     """
     return ShallowMax(n_classes, hidden)
 

@@ -9,6 +9,7 @@ from convscope.family import Count, Fraction, Positive
 
 VERSION = 1
 KIND = "convnet"  # trained and tabled beside the ConvNets
+KINDS = ("image",)
 
 
 def build(*, n_classes: int, input_shape: tuple[int, ...], patch: Count = 4, dim: Count = 128, depth: Count = 6,

@@ -7,9 +7,10 @@ from convscope.family import Count
 
 VERSION = 1
 KIND = "classical"
+KINDS = ("image", "text")
 
 
 def build(*, n_classes: int, input_shape: tuple[int, ...], random_state: int, max_depth: Count | None = None,
           min_samples_leaf: Count = 1) -> BaseEstimator:
-    """An estimator of flattened raw pixels [N, C * H * W]."""
+    """An estimator of flattened raw pixels [N, C * H * W], or character indices [N, T]."""
     return DecisionTreeClassifier(max_depth=max_depth, min_samples_leaf=min_samples_leaf, random_state=random_state)

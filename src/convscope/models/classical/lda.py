@@ -10,13 +10,14 @@ from convscope.models.classical.features import on
 
 VERSION = 1
 KIND = "classical"
+KINDS = ("image", "text")
 
 
 def build(*, n_classes: int, input_shape: tuple[int, ...], random_state: int,
           solver: Literal["svd", "lsqr", "eigen"] = "svd", shrinkage: Fraction | None = None,
           tol: NonNegative = 1e-4,
           features: Literal["raw", "channel_mean", "max_min_mean"] = "raw") -> BaseEstimator:
-    """An estimator of flattened images [N, C * H * W]; scikit-learn's defaults.
+    """An estimator of flattened images [N, C * H * W], or character indices [N, T]; scikit-learn's defaults.
 
     On CIFAR-10's raw pixels it reads the `mean` signal with solver lsqr and shrinkage 1e-6 (1.00), not with the
     default svd (.27). Raises ValueError for shrinkage with svd, which has none.

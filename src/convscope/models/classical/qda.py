@@ -10,12 +10,14 @@ from convscope.models.classical.features import on
 
 VERSION = 1
 KIND = "classical"
+KINDS = ("image", "text")
 
 
 def build(*, n_classes: int, input_shape: tuple[int, ...], random_state: int, reg_param: Fraction = 1e-10,
           tol: NonNegative = 1e-12,
           features: Literal["raw", "channel_mean", "max_min_mean"] = "channel_mean") -> BaseEstimator:
-    """An estimator of flattened images [N, C * H * W], by default on their channel mean in float64.
+    """An estimator of flattened images [N, C * H * W], by default on their channel mean in float64; or of character
+    indices [N, T], which have one channel.
 
     An equal pair is a direction without variance in its class: regularisation hides it (reg_param 1e-3 reads .64 of
     CIFAR-10's pairs, 1e-10 .98), and each class needs clearly more images than there are features (H * W + 100).
