@@ -1,0 +1,84 @@
+"""Which characters does a network look at? Gradient x input at the one-hot code (Simonyan 2014, Shrikumar 2016)."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from convscope.family import Count
+from convscope.models.one_hot import OneHot
+
+VERSION = 1
+KINDS = ("text",)
+
+
+def attribute(model: nn.Module, x: Tensor, target: Tensor, *, batch_size: Count = 64) -> Tensor:
+    """float32 [B, T] on the CPU: what each character adds to its text's score `target`, to first order.
+
+    x is uint8 [B, T] characters, target int64 [B] classes. Positive speaks for the target: the score loses about that
+    much where the character becomes an unknown one, whose code is all zeros; unknown characters get 0. The model is in
+    eval mode meanwhile and the same afterwards. Raises ValueError for other inputs, targets or models.
+    """
+    _check(x, target)
+    one_hot = _one_hot(model)
+    device = next((t.device for t in (*model.parameters(), *model.buffers())), x.device)
+    attribution_BT = torch.zeros(x.shape)
+    with _borrowed(model, one_hot) as taken, torch.enable_grad():
+        for start in range(0, len(x), batch_size):
+            part = slice(start, start + batch_size)
+            taken.clear()
+            score_BK = model(x[part].to(device))
+            if len(taken) != 1:
+                raise ValueError(f"the model must use its OneHot once in a forward pass, it did so {len(taken)} times")
+            if int(target.max()) >= score_BK.shape[1]:
+                raise ValueError(f"targets must be in 0..{score_BK.shape[1] - 1}, one of the model's classes, "
+                                 f"got {int(target.max())}")
+            # One backward pass: a text's score depends on its own characters only, so the sum keeps them apart.
+            score = score_BK.gather(1, target[part, None].to(device)).sum()
+            code_BS1T, = taken
+            gradient_BS1T, = torch.autograd.grad(score, code_BS1T)  # Simonyan 2014, eq. 4: w = dS_c / dI
+            # Shrikumar 2016: gradient x input; of the symbols at a place only the one that stands there is not 0
+            attribution_BT[part] = (gradient_BS1T * code_BS1T.detach()).sum(dim=(1, 2)).float().cpu()
+    return attribution_BT
+
+
+def _check(x: Tensor, target: Tensor) -> None:
+    if x.dtype != torch.uint8 or x.ndim != 2:
+        raise ValueError(f"x must be uint8 [B, T], the characters' indices, got {_kind(x)}")
+    if target.dtype != torch.int64 or target.shape != x.shape[:1]:
+        raise ValueError(f"target must be int64 [{len(x)}], one class for each text, got {_kind(target)}")
+    if len(target) and int(target.min()) < 0:
+        raise ValueError(f"targets must be 0 or above, one of the model's classes, got {int(target.min())}")
+
+
+def _one_hot(model: nn.Module) -> OneHot:
+    found = [module for module in model.modules() if isinstance(module, OneHot)]
+    if len(found) != 1:
+        raise ValueError("character_gradient needs a model with one module of type convscope.models.one_hot.OneHot, "
+                         f"got {type(model).__name__} with {len(found)}: build its text input with OneHot")
+    return found[0]
+
+
+@contextmanager
+def _borrowed(model: nn.Module, one_hot: OneHot) -> Iterator[list[Tensor]]:
+    """The model in eval mode; every code that its OneHot gives lands in the list, as a leaf. Undone at the end."""
+    taken: list[Tensor] = []
+
+    def take(module: nn.Module, inputs: tuple[Tensor, ...], code_BS1T: Tensor) -> Tensor:
+        taken.append(code_BS1T.detach().requires_grad_())
+        return taken[-1]
+
+    modes = [(module, module.training) for module in model.modules()]
+    hook = one_hot.register_forward_hook(take)
+    try:
+        model.eval()
+        yield taken
+    finally:
+        hook.remove()
+        for module, mode in modes:
+            module.training = mode
+
+
+def _kind(tensor: Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"
