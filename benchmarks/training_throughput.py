@@ -35,7 +35,7 @@ def ours(model: nn.Module, x: Tensor, y: Tensor, args: argparse.Namespace, compi
            "progress": False}
     fitted = fit(model, x, y, seed=0, env=env, iterations=args.iterations, batch_size=args.batch_size, milestones=(),
                  precision=args.precision)
-    return fitted.images_per_second
+    return fitted.samples_per_second
 
 
 def plain(model: nn.Module, x: Tensor, y: Tensor, args: argparse.Namespace, compiled: bool = False) -> float:
@@ -146,7 +146,7 @@ def main() -> None:
     base = statistics.median(found["plain loop"])
     for name, speeds in found.items():
         middle = statistics.median(speeds)
-        print(f"{name:34} {middle:10,.0f} images/s   {middle / base:5.2f} x plain   "
+        print(f"{name:34} {middle:10,.0f} samples/s   {middle / base:5.2f} x plain   "
               f"({min(speeds):,.0f} to {max(speeds):,.0f})")
 
 

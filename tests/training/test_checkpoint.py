@@ -56,6 +56,22 @@ def test_a_model_of_the_suite_is_found_by_its_name(tmp_path):
     assert torch.equal(checkpoint.load(tmp_path)(x), model(x))
 
 
+def test_a_network_for_texts_comes_back_with_its_alphabet(tmp_path):
+    from convscope.models import linear_softmax
+
+    model = Classifier(linear_softmax.build(n_classes=2, input_shape=(4,), alphabet=" ab"), input_shape=(4,),
+                       class_names=("a", "b"), alphabet=" ab")
+    checkpoint.save(tmp_path, model, architecture={"name": "linear_softmax", "arguments": {}})
+    x = torch.tensor([[0, 1, 2, 3], [1, 1, 0, 0]], dtype=torch.uint8)
+    for build in (None, linear_softmax.build):
+        found = checkpoint.load(tmp_path, build=build)
+        assert found.alphabet == " ab" and torch.equal(found(x), model(x))
+    told = json.loads((tmp_path / "network.json").read_text())
+    (tmp_path / "network.json").write_text(json.dumps({**told, "alphabet": 3}))
+    with pytest.raises(ValueError, match="alphabet cannot be 3"):
+        checkpoint.load(tmp_path)
+
+
 def test_tied_weights_can_be_saved(tmp_path):
     def tied(*, n_classes, input_shape):
         layer = nn.Linear(4, 4)

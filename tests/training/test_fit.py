@@ -79,7 +79,7 @@ def test_fit_learns_and_keeps_the_best_by_holdout():
     model = network()
     fitted = fit(model, x, y, seed=0, env=ENV, iterations=60, batch_size=27, milestones=(), holdout=0.1)
     assert fitted.curve[-1]["train_loss"] < fitted.curve[0]["train_loss"] / 2
-    assert fitted.images_per_second > 0
+    assert fitted.samples_per_second > 0
     assert {"epoch", "step", "lr", "train_loss", "train_accuracy", "holdout_accuracy"} == set(fitted.curve[0])
     scores = [e["holdout_accuracy"] for e in fitted.curve]
     assert fitted.best_epoch == scores.index(max(scores)) + 1

@@ -24,7 +24,7 @@ def written(monkeypatch, stream, seconds_per_step, total=1000, **settings):
 
 def test_a_log_gets_few_lines(monkeypatch):
     lines = written(monkeypatch, io.StringIO(), 1.0).splitlines()
-    assert lines[0] == ("training   3%, 30 of 1,000 steps, 128 images/s, 0:16:10 left, train loss 0.5, "
+    assert lines[0] == ("training   3%, 30 of 1,000 steps, 128 samples/s, 0:16:10 left, train loss 0.5, "
                         "train accuracy 0.875")
     assert len(lines) == 10
     assert written(monkeypatch, io.StringIO(), 0.02) == ""  # 20 seconds: over before there is anything to say

@@ -7,7 +7,7 @@ from convscope.models.classifier import Classifier
 from convscope.training import machine
 
 
-def adapt(model: nn.Module, x: Tensor, *, batch_size: int = 1000) -> None:
+def adapt(model: nn.Module, x: Tensor, *, batch_size: int | None = None) -> None:
     """Calls `adapt` once on every outermost module that has it, with what it would be given of x [N, ...].
 
     As Keras' Normalization.adapt. A Classifier's own adapt is passed over: it would hand x on to its network alone.
@@ -22,7 +22,7 @@ def adapt(model: nn.Module, x: Tensor, *, batch_size: int = 1000) -> None:
         hook = module.register_forward_pre_hook(keep)
         try:
             with torch.no_grad(), machine.evaluating(model):
-                for part in x.split(batch_size):
+                for part in x.split(batch_size or machine.chunk(x)):
                     try:
                         model(part)
                     except _Reached:

@@ -12,7 +12,7 @@ class DeviceBatches:
     """Iterates over one epoch of (step, x [B, ...], y [B]); the order is a pure function of (seed, step).
 
     Every epoch is a new permutation. With n >= batch_size its tail is dropped (another one each time), else all n
-    images are the one batch of an epoch. `step` is the next global step; the last epoch ends early at `iterations`.
+    samples are the one batch of an epoch. `step` is the next global step; the last epoch ends early at `iterations`.
     """
 
     def __init__(self, x: Tensor, y: Tensor, *, batch_size: int, iterations: int, seed: int,

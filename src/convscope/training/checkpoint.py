@@ -5,10 +5,13 @@
 
     {"format": "convscope-checkpoint", "version": 1, "architecture": {"name": "resnet", "arguments": {"depth": 20}},
      "input_shape": [3, 32, 32], "n_classes": 2, "class_names": ["cat", "dog"], "mean": [0.5, ...], "std": [0.2, ...]}
+
+A network for texts has `"alphabet": " abc..."` besides, an input_shape of one number, and null for mean and std.
 """
 
 import json
 from collections.abc import Callable, Mapping
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +47,7 @@ def save(folder: Path, classifier: Classifier, *, architecture: Mapping[str, Any
         "class_names": list(classifier.class_names),
         "mean": None if classifier.mean is None else classifier.mean.tolist(),
         "std": None if classifier.std is None else classifier.std.tolist(),
+        **({"alphabet": classifier.alphabet} if classifier.alphabet else {}),
     })
 
 
@@ -57,7 +61,7 @@ def load(folder: Path, *, build: Callable[..., nn.Module] | None = None, best: b
     state = _unpacked(folder / ("best.safetensors" if best else "weights.safetensors"))
     classifier = Classifier(
         _network(folder, told, build), input_shape=told["input_shape"], class_names=told["class_names"],
-        mean=told["mean"], std=told["std"])
+        mean=told["mean"], std=told["std"], alphabet=told.get("alphabet", ""))
     expected = classifier.state_dict()
     for name in sorted({*expected, *state}):
         found, wanted = (f"{v.dtype} {list(v.shape)}".removeprefix("torch.") if (v := tensors.get(name)) is not None
@@ -78,12 +82,15 @@ def _network(folder: Path, told: Mapping[str, Any], build: Callable[..., nn.Modu
     if build is None and "." in name:
         raise ValueError(f"{folder} holds {name}, which is not a model of the suite and is never imported from a file: "
                          "pass its function as build=")
+    runtime = {"n_classes": told["n_classes"], "input_shape": tuple(told["input_shape"]),
+               "alphabet": told.get("alphabet", "")}
     if build is None:
-        bound = family.bind("models", {**arguments, "name": name})
-        build, arguments = bound.function(), bound.arguments
+        build, arguments = family.bind("models", {**arguments, "name": name}).call, {}
+    elif "alphabet" not in signature(build).parameters:
+        del runtime["alphabet"]
     with seeded(0, "checkpoint"):  # the initial weights are overwritten: only the global generator must not move
         try:
-            return build(n_classes=told["n_classes"], input_shape=tuple(told["input_shape"]), **arguments)
+            return build(**runtime, **arguments)
         except TypeError as error:
             raise ValueError(f"{folder}: {name} cannot be built from network.json: {error}") from None
 
@@ -109,12 +116,13 @@ def _description(path: Path) -> dict[str, Any]:
         "input_shape": isinstance(shape, list) and shape and all(type(size) is int and size > 0 for size in shape),
         "class_names": isinstance(names, list) and names and all(isinstance(name, str) for name in names),
         "n_classes": isinstance(names, list) and told["n_classes"] == len(names),
+        "alphabet": isinstance(told.get("alphabet", ""), str),
         **{k: told[k] is None or (isinstance(told[k], list) and all(type(v) in (int, float) for v in told[k]))
            for k in ("mean", "std")},
     }
     for key, right in checks.items():
         if not right:
-            raise ValueError(f"{path}: {key} cannot be {told[key]!r}")
+            raise ValueError(f"{path}: {key} cannot be {told.get(key)!r}")
     return told
 
 

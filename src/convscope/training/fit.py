@@ -27,14 +27,14 @@ class Fitted:
     """What a training leaves beside the weights. `best_state` is None without a holdout.
 
     One entry of `curve` per epoch: epoch (from 1), step, lr, train_loss, train_accuracy, holdout_accuracy if any.
-    `seconds` counts the parts before interruptions too; `n_train` images were trained on, `n_held` held out.
+    `seconds` counts the parts before interruptions too; `n_train` samples were trained on, `n_held` held out.
     """
 
     curve: list[dict[str, float]]
     best_state: dict[str, Tensor] | None
     best_epoch: int | None
     seconds: float
-    images_per_second: float
+    samples_per_second: float
     resumed_from_step: int
     n_train: int
     n_held: int
@@ -49,7 +49,7 @@ def fit(model: nn.Module, x: Tensor, y: Tensor, *, seed: int, env: Mapping[str, 
         n_train: Count | None = None) -> Fitted:
     """Trains `model` in place on x [N, ...] and y [N]; it holds the last weights, `best_state` the best by holdout.
 
-    `n_train` images are drawn first, class-balanced; `holdout` is a share of each class that is not trained on. With
+    `n_train` samples are drawn first, class-balanced; `holdout` is a share of each class that is not trained on. With
     `folder`, resume.ckpt is kept there at epoch ends, and the same call continues from it, on a CPU to the same bits;
     call `remove_resume_point(folder)` once the weights are safe. on_epoch may see an epoch again after a kill.
     Raises ValueError for unusable arguments and FloatingPointError, with the step, where the loss is not finite.
@@ -73,9 +73,9 @@ def fit(model: nn.Module, x: Tensor, y: Tensor, *, seed: int, env: Mapping[str, 
                 identity=identity)
     if not all(bool(p.isfinite().all()) for p in model.parameters()):
         raise FloatingPointError(f"the weights are not finite after step {iterations}; try a lower lr than {lr:g}")
-    images = iterations * batches.batch_size
+    samples = iterations * batches.batch_size
     return Fitted(training.curve, training.best, training.best_epoch, training.seconds,
-                  images / max(training.seconds, 1e-9), training.resumed_from, len(kept), len(held))
+                  samples / max(training.seconds, 1e-9), training.resumed_from, len(kept), len(held))
 
 
 def remove_resume_point(folder: Path) -> None:
@@ -106,16 +106,16 @@ def _train(model: nn.Module, regime: Regime, batches: DeviceBatches, *, env: Map
 
 
 def _split(y: np.ndarray, n_train: int | None, holdout: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of the images to train on and of those held out."""
+    """Indices of the samples to train on and of those held out."""
     if n_train is not None and not 1 <= n_train <= len(y):
-        raise ValueError(f"n_train must be between 1 and the {len(y)} training images there are, got {n_train}")
+        raise ValueError(f"n_train must be between 1 and the {len(y)} training samples there are, got {n_train}")
     drawn = np.arange(len(y)) if n_train is None else balanced_subset(y, n_train, numpy_rng(seed, "n_train"))
     if holdout == 0:
         return drawn, drawn[:0]
     n_held = round(holdout * len(drawn))
     if not 0 < n_held < len(drawn):
-        raise ValueError(f"holdout={holdout:g} of {len(drawn)} images holds out {n_held} of them; "
-                         "choose a share that leaves images on both sides")
+        raise ValueError(f"holdout={holdout:g} of {len(drawn)} samples holds out {n_held} of them; "
+                         "choose a share that leaves some on both sides")
     held = balanced_subset(y[drawn], n_held, numpy_rng(seed, "holdout"))
     return np.delete(drawn, held), drawn[held]
 
@@ -128,8 +128,9 @@ def _take(values: Tensor, index: np.ndarray) -> Tensor:
 def _check(model: nn.Module, x: Tensor, y: Tensor) -> None:
     if len(x) != len(y) or len(x) == 0 or y.ndim != 1:
         raise ValueError(f"expected as many inputs [N, ...] as labels [N], got {list(x.shape)} and {list(y.shape)}")
-    if not x.is_floating_point() or y.is_floating_point():
-        raise ValueError(f"expected floating point inputs and whole labels, got {x.dtype} and {y.dtype}")
+    if not (x.is_floating_point() or (x.dtype == torch.uint8 and x.ndim == 2)) or y.is_floating_point():
+        raise ValueError("expected floating point inputs, or texts as uint8 [N, T], and whole labels, got "
+                         f"{x.dtype} {list(x.shape)} and {y.dtype}")
     if next((p for p in model.parameters() if p.requires_grad), None) is None:
         raise ValueError("the model has no weights to train")
     classes = len(model.class_names) if isinstance(model, Classifier) else None

@@ -152,8 +152,9 @@ class Training(LightningModule):
                 f"{self.regime.iterations}; try a lower lr than {self.regime.lr:g}, or a warmup")
 
 
-def accuracy(model: nn.Module, x: Tensor, y: Tensor, batch_size: int = 1000) -> float:
+def accuracy(model: nn.Module, x: Tensor, y: Tensor) -> float:
     """Fraction of inputs on the device that the model gets right, in eval mode."""
+    batch_size = machine.chunk(x)
     with torch.no_grad(), machine.evaluating(model):
         hits = [(model(part).argmax(1) == label).sum() for part, label in
                 zip(x.split(batch_size), y.split(batch_size), strict=True)]

@@ -47,7 +47,7 @@ class Progress:
         text = f"training {step / self._total:4.0%}, {step:,} of {self._total:,} steps"
         if speed > 0:
             left = round((self._total - step) / speed)
-            text += (f", {speed * self._batch_size:,.0f} images/s, "
+            text += (f", {speed * self._batch_size:,.0f} samples/s, "
                      f"{left // 3600}:{left // 60 % 60:02}:{left % 60:02} left")
         kept = ("train_loss", "train_accuracy", "holdout_accuracy")
         return text + "".join(f", {k.replace('_', ' ')} {numbers[k]:.4g}" for k in kept if k in numbers)

@@ -23,8 +23,8 @@ FIT = {"convnet": "fit", "shallow": "baseline_fit", "classical": None}  # kind o
 class Recipe:
     """One trained model: data -> condition -> signal -> model, by `fit` (None for scikit-learn models), from one seed.
 
-    `fraction` of the training split is used (class-balanced draw by seed). With `normalise`, a network sees inputs in
-    units of the clean carriers' standard deviation per channel; else raw pixels.
+    `fraction` of the training split is used (class-balanced draw by seed). With `normalise`, a network sees images in
+    units of the clean carriers' standard deviation per channel; else raw pixels. Texts are never normalised.
     """
 
     data: Bound
@@ -48,6 +48,13 @@ class Recipe:
                  for k, v in self.data.given.items()}
         return " ".join([self.data.name.rpartition(".")[2], *given.values()])
 
+    def check_kind(self, kind: str) -> None:
+        """Raises ValueError where the signal, the condition or the model is not for data of this kind."""
+        for part, method in (("signal", self.signal), ("condition", self.condition), ("model", self.model)):
+            if method is not None and not method.method.serves(kind):
+                raise ValueError(f"the {part} {method.name} is for {' and '.join(method.method.constants['KINDS'])} "
+                                 f"data; {self.data.name} is {kind} data")
+
     def identity(self, dataset: Dataset) -> dict[str, Any]:
         """What a run's hash holds of this recipe; what is at its neutral value is left out."""
         found: dict[str, Any] = {
@@ -66,7 +73,7 @@ class Recipe:
 
 def read_recipe(cfg: Mapping[str, Any]) -> Recipe:
     """The recipe of a config, with every parameter checked; raises ConfigError before anything heavy is imported."""
-    model = bind("models", cfg["model"])
+    data, model = bind("data", cfg["data"]), bind("models", cfg["model"])
     kind = model.method.constants.get("KIND", "convnet")
     if kind not in FIT:
         raise ConfigError(f"{model.name}: KIND must be one of {', '.join(FIT)}, got {kind!r}")
@@ -83,9 +90,10 @@ def read_recipe(cfg: Mapping[str, Any]) -> Recipe:
         raise ConfigError(f"baseline_fraction must be a number above 0 and at most 1, got {fraction!r}")
     condition = cfg.get("condition") or {"name": "none"}
     return Recipe(
-        data=bind("data", cfg["data"]), signal=bind("signals", cfg["signal"]), model=model, fit=fit, seed=seed,
+        data=data, signal=bind("signals", cfg["signal"]), model=model, fit=fit, seed=seed,
         condition=None if condition.get("name") == "none" else bind("conditions", condition),
-        fraction=1.0 if kind == "convnet" else float(fraction), normalise=normalise and kind == "convnet")
+        fraction=1.0 if kind == "convnet" else float(fraction),
+        normalise=normalise and kind == "convnet" and data.method.constants.get("KIND") != "text")
 
 
 def load_data(recipe: Recipe, env: Mapping[str, Any]) -> Dataset:
@@ -96,7 +104,7 @@ def load_data(recipe: Recipe, env: Mapping[str, Any]) -> Dataset:
 
 
 def training_set(recipe: Recipe, dataset: Dataset) -> tuple["torch.Tensor", "torch.Tensor", "torch.Tensor"]:
-    """(carriers, encoded, labels) of the training split: float32 [N, C, H, W] twice and int64 [N]."""
+    """(carriers, encoded, labels) of the training split: float32 [N, C, H, W] or uint8 [N, T] twice; int64 [N]."""
     split = dataset.splits["train"]
     index = slice(None)
     if recipe.fraction < 1:
@@ -121,10 +129,13 @@ def _encoded(recipe: Recipe, dataset: Dataset, name: str, index: Any,
     split = dataset.splits[name]
     x, y = torch.from_numpy(split.x(index)), torch.tensor(split.y[index])
     if recipe.condition is not None:
-        x = recipe.condition.function()(x, **recipe.condition.arguments)
-    encoded = recipe.signal.function()(
-        x, y if labels is None else labels, n_classes=dataset.n_classes, key=derive(recipe.seed, "signal"),
-        rng=torch_rng(recipe.seed, "signal", name), **recipe.signal.arguments)
+        x = recipe.condition.call(x=x)
+    encoded = recipe.signal.call(
+        x=x, y=y if labels is None else labels, n_classes=dataset.n_classes, key=derive(recipe.seed, "signal"),
+        rng=torch_rng(recipe.seed, "signal", name))
+    if dataset.alphabet and int(encoded.max()) > len(dataset.alphabet):
+        raise ValueError(f"the signal {recipe.signal.name} wrote the character index {int(encoded.max())}, the "
+                         f"alphabet has {len(dataset.alphabet)} characters; use a larger alphabet or fewer classes")
     return x, encoded, y
 
 

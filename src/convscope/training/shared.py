@@ -75,14 +75,18 @@ def _train(recipe: Recipe, dataset: Dataset, run: Run, env: Mapping[str, Any],
 
 
 def new_classifier(recipe: Recipe, dataset: Dataset, carriers: np.ndarray) -> Classifier:
-    """An untrained network from the recipe's seed, with the carriers' [N, C, H, W] mean and std per channel inside."""
+    """An untrained network from the recipe's seed, with the carriers' [N, C, H, W] mean and std per channel inside.
+
+    A network for texts has the data's alphabet instead.
+    """
     mean = std = None
     if recipe.normalise:
         mean, std = channel_statistics(dataset.splits["train"].x() if recipe.condition else carriers)
     with seeded(recipe.seed, "init"):
-        network = recipe.model.function()(n_classes=dataset.n_classes, input_shape=dataset.input_shape,
-                                          **recipe.model.arguments)
-    return Classifier(network, input_shape=dataset.input_shape, class_names=dataset.class_names, mean=mean, std=std)
+        network = recipe.model.call(n_classes=dataset.n_classes, input_shape=dataset.input_shape,
+                                    alphabet=dataset.alphabet)
+    return Classifier(network, input_shape=dataset.input_shape, class_names=dataset.class_names, mean=mean, std=std,
+                      alphabet=dataset.alphabet)
 
 
 def channel_statistics(x: np.ndarray) -> tuple[list[float], list[float]]:
