@@ -139,7 +139,7 @@ def rebuild(folder: Path) -> list[Path]:
         raise ValueError(f"{folder / 'rows.csv'} holds no row: run its experiment first")
     module = study(rows[0].study)
     return write_report(folder, tables=module.tables(rows), figures=module.figures(rows, arrays), rows=rows,
-                        arrays=arrays)
+                        arrays=arrays, pages=module.pages(arrays))
 
 
 def reports(results: Path) -> list[str]:
@@ -202,7 +202,8 @@ def _write(done: Sequence[Cell], folder: Path) -> str:
             old_rows, old_arrays = read_report(folder)
             rows, arrays = merge(_fresh(old_rows, known, rows, runs), rows), {**old_arrays, **arrays}
         tables = module.tables(rows)
-        files = write_report(folder, tables=tables, figures=module.figures(rows, arrays), rows=rows, arrays=arrays)
+        files = write_report(folder, tables=tables, figures=module.figures(rows, arrays), rows=rows, arrays=arrays,
+                             pages=module.pages(arrays))
         known |= {run.id: {**run.provenance(), "config": run.config()} for run in runs}
         wanted = {row.run_id for row in rows}
         write_json(folder / "provenance.json", {key: known[key] for key in sorted(known) if key in wanted})
@@ -211,11 +212,14 @@ def _write(done: Sequence[Cell], folder: Path) -> str:
             for table in tables:
                 mirror.table(table)
             for file in files:
-                if file.suffix == ".png":
+                if file.suffix == ".png" and file.parent == folder:
                     mirror.image(file)
     shown = [render(table, ansi=sys.stdout.isatty()) for table in tables]
     kinds = "  ".join(sorted({f"*{file.suffix}" for file in files}))
-    return "\n\n".join([*shown, f"wrote {len(files)} files to {folder}/ ({kinds}): start with {folder}/README.md"])
+    shown.append(f"wrote {len(files)} files to {folder}/ ({kinds}): start with {folder}/README.md")
+    if any(file.parent != folder for file in files):
+        shown.append(f"{folder}/restricted/ shows texts whose terms restrict redistribution: git ignores it")
+    return "\n\n".join(shown)
 
 
 def _read_provenance(folder: Path) -> dict[str, Any]:

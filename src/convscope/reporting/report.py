@@ -1,4 +1,8 @@
-"""A report folder: rows, small arrays, tables and figures, and a README that shows them."""
+"""A report folder: rows, small arrays, tables and figures, and a README that shows them.
+
+What shows data whose terms restrict redistribution lies in its folder `restricted/`, which git ignores and the README
+does not name: an array, figure or page whose name begins with `restricted/`.
+"""
 
 import io
 import zipfile
@@ -16,12 +20,15 @@ from convscope.runs import write_bytes, write_text
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-ROWS, ARRAYS = "rows.csv", "arrays.npz"
+ROWS, ARRAYS, RESTRICTED = "rows.csv", "arrays.npz", "restricted/"
 
 
 def write_report(folder: Path, *, tables: Sequence[Table], figures: Mapping[str, "Figure"], rows: Sequence[Row],
-                 arrays: Mapping[str, np.ndarray] | None = None, command: str | None = None) -> list[Path]:
+                 arrays: Mapping[str, np.ndarray] | None = None, pages: Mapping[str, str] | None = None,
+                 command: str | None = None) -> list[Path]:
     """The paths written: rows.csv, arrays.npz, each table's and figure's files, README.md; equal content, equal bytes.
+
+    `pages` are html texts by name.
 
     `command` is what the README says rebuilds the folder, `uv run experiments/report.py <folder's name>` by default.
     With no arrays, an arrays.npz of an earlier report is removed, so that a folder never mixes two. Raises ValueError
@@ -34,11 +41,15 @@ def write_report(folder: Path, *, tables: Sequence[Table], figures: Mapping[str,
     command = command or f"uv run experiments/report.py {folder.name}"
     write_text(folder / ROWS, to_csv(merge([], rows)))
     written = [folder / ROWS]
-    if arrays:
-        write_bytes(folder / ARRAYS, npz(arrays))
-        written.append(folder / ARRAYS)
-    else:
-        (folder / ARRAYS).unlink(missing_ok=True)
+    arrays, pages = arrays or {}, pages or {}
+    free = {k: v for k, v in arrays.items() if not k.startswith(RESTRICTED)}
+    for file, part in ((folder / ARRAYS, free),
+                       (folder / RESTRICTED / ARRAYS, {k: v for k, v in arrays.items() if k not in free})):
+        if part:
+            write_bytes(file, npz(part))
+            written.append(file)
+        else:
+            file.unlink(missing_ok=True)
     for table in tables:
         written += table_files.write(table, folder)
     if figures:
@@ -46,7 +57,11 @@ def write_report(folder: Path, *, tables: Sequence[Table], figures: Mapping[str,
 
         for name, figure in figures.items():
             written += save(figure, folder, name)
-    page = _readme(folder.name, tables, list(figures), len(rows), arrays or {}, command)
+    for name, page in pages.items():
+        write_text(folder / f"{name}.html", page)
+        written.append(folder / f"{name}.html")
+    shown, linked = ([name for name in names if not name.startswith(RESTRICTED)] for names in (figures, pages))
+    page = _readme(folder.name, tables, shown, linked, len(rows), free, command)
     write_text(folder / "README.md", page)
     return [*written, folder / "README.md"]
 
@@ -56,12 +71,12 @@ def read_report(folder: Path) -> tuple[list[Row], dict[str, np.ndarray]]:
     if not (folder / ROWS).is_file():
         raise ValueError(f"{folder} is no report: expected {ROWS} in it, run its experiment first")
     arrays: dict[str, np.ndarray] = {}
-    if (folder / ARRAYS).is_file():
+    for file in filter(Path.is_file, (folder / ARRAYS, folder / RESTRICTED / ARRAYS)):
         try:
-            with np.load(folder / ARRAYS, allow_pickle=False) as stored:
-                arrays = {name: stored[name] for name in stored.files}
+            with np.load(file, allow_pickle=False) as stored:
+                arrays |= {name: stored[name] for name in stored.files}
         except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-            raise ValueError(f"{folder / ARRAYS} is damaged ({error}): run its experiment again") from None
+            raise ValueError(f"{file} is damaged ({error}): run its experiment again") from None
     return read_csv(folder / ROWS), arrays
 
 
@@ -84,15 +99,16 @@ def npz(arrays: Mapping[str, np.ndarray]) -> bytes:
     return out.getvalue()
 
 
-def _readme(name: str, tables: Sequence[Table], figures: Sequence[str], n_rows: int, arrays: Mapping[str, np.ndarray],
-            command: str) -> str:
+def _readme(name: str, tables: Sequence[Table], figures: Sequence[str], pages: Sequence[str], n_rows: int,
+            arrays: Mapping[str, np.ndarray], command: str) -> str:
     """The folder's page: how to rebuild it, the figures, the tables in full, and what else lies there."""
     parts = [f"# {name}", f"Rebuilt from `{ROWS}`" + (f" and `{ARRAYS}`" if arrays else "") + f" by\n\n    {command}"]
     for table in tables:
         links = " · ".join(f"[{s}]({table.name}.{s})" for s in ("csv", "md", "tex"))
         parts.append(f"## {table.name}\n\n{table_files.markdown(table)}\n{links}")
     for figure in figures:
-        parts.append(f"## {figure}\n\n![{figure}]({figure}.png)\n\n[png]({figure}.png) · [pdf]({figure}.pdf)")
+        page = f" · [html, with more]({figure}.html)" if figure in pages else ""
+        parts.append(f"## {figure}\n\n![{figure}]({figure}.png)\n\n[png]({figure}.png) · [pdf]({figure}.pdf){page}")
     files = [f"- [{ROWS}]({ROWS}): {n_rows} measurements, one per line"]
     if arrays:
         shapes = ", ".join(f"`{k}` {'×'.join(map(str, np.shape(arrays[k]))) or 'scalar'}" for k in sorted(arrays))

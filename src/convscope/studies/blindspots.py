@@ -1,41 +1,42 @@
 """On the Blindspots of Convolutional Networks (Hoffer, Fine, Soudry 2018): signals that ConvNets miss.
 
-A signal that gives the label away is written into every image. One cell trains one model on images with one signal and
-asks: does the model use it (accuracy on encoded test images)? What does the signal cost (accuracy on clean ones)? And
-does the prediction follow the signal when the signal lies (reliance)?
+A signal that gives the label away is written into every image, or text. One cell trains one model on samples with one
+signal and asks: does the model use it (accuracy on encoded test samples)? What does the signal cost (accuracy on clean
+ones)? And does the prediction follow the signal when the signal lies (reliance)?
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from convscope.data.dataset import Dataset
+from convscope.family import describe
 from convscope.metrics.accuracy import accuracy
 from convscope.metrics.reliance import blind_level, reliance, wrong_labels
 from convscope.rng import derive, numpy_rng
 from convscope.rows import Row
 from convscope.runs import Run, Store
-from convscope.studies.blindspots_report import figures, ledger, spoken, tables
+from convscope.studies.blindspots_report import figures, ledger, pages, spoken, tables
 from convscope.training.recipe import Recipe, load_data, read_recipe, test_set, training_set
 
 if TYPE_CHECKING:
     import torch
 
-VERSION = 1
-EXAMPLES = 3  # images of each cell kept for the figure of encoded images
+    from convscope.models.classifier import Classifier
 
-__all__ = ["arrays", "curve", "figures", "identity", "kind", "ledger", "run", "tables", "title"]
+VERSION = 1
+EXAMPLES = 3  # samples of each cell kept for the figure of encoded ones
+
+__all__ = ["arrays", "curve", "figures", "identity", "kind", "ledger", "pages", "run", "tables", "title"]
 
 
 def identity(cfg: Mapping[str, Any]) -> dict[str, Any]:
     """What names the run of one cell; raises ConfigError or a data error before any work is done."""
     recipe = read_recipe(cfg)
     dataset = load_data(recipe, cfg["env"])
-    served = recipe.signal.method.constants.get("KINDS", (dataset.kind,))
-    if dataset.kind not in served:
-        raise ValueError(f"the signal {recipe.signal.name} is for {' and '.join(served)} data; "
-                         f"{recipe.data.name} is {dataset.kind} data")
+    recipe.check_kind(dataset.kind)
     return {"version": VERSION, **recipe.identity(dataset)}
 
 
@@ -43,7 +44,7 @@ def title(cfg: Mapping[str, Any]) -> str:
     """One line that names the cell for a person."""
     recipe = read_recipe(cfg)
     condition = f" on {recipe.condition.name} images" if recipe.condition else ""
-    raw = " (raw pixels)" if recipe.kind == "convnet" and not recipe.normalise else ""
+    raw = " (raw pixels)" if recipe.kind == "convnet" and not cfg.get("normalise", True) else ""
     return f"{recipe.signal.label}{condition} | {recipe.model.label}{raw} | seed {recipe.seed}"
 
 
@@ -64,18 +65,23 @@ def run(cfg: Mapping[str, Any], run: Run, *,
         on_epoch: Callable[[dict[str, float]], None] | None = None) -> Iterator[Row]:
     """Trains one model on one signal and yields accuracy, clean accuracy and reliance on the whole test split.
 
-    Leaves instances.parquet (label, wrong label and the predictions of every test image) and examples.npz beside them.
+    Leaves instances.parquet (label, wrong label and the predictions of every test sample) and examples.npz beside them:
+    a few samples before and after encoding and, of a ConvNet on texts, which characters it looks at.
     """
     import torch
 
     recipe = read_recipe(cfg)
     dataset = load_data(recipe, cfg["env"])
-    predict = _fit(recipe, dataset, Store(run.root), cfg["env"], on_epoch)
+    model, predict = _fit(recipe, dataset, Store(run.root), cfg["env"], on_epoch)
     carriers, encoded, y = test_set(recipe, dataset)
     y = y.numpy()
     wrong = wrong_labels(y, n_classes=dataset.n_classes, rng=numpy_rng(recipe.seed, "wrong labels"))
     preds = {"encoded": predict(encoded), "clean": predict(carriers)}
-    _save_examples(run, carriers, encoded)
+    index = np.linspace(0, len(y) - 1, EXAMPLES + 2).astype(int)[1:-1]  # from across the classes
+    shown = {"carrier": carriers[index], "encoded": encoded[index]}
+    looked = _characters(model, dataset, shown, y[index]) if model and recipe.kind == "convnet" else {}
+    saved: dict[str, Any] = {**{name: x.numpy() for name, x in shown.items()}, **looked}
+    np.savez(run.folder / "examples.npz", **saved)
     del encoded
     preds["wrong_signal"] = predict(test_set(recipe, dataset, torch.from_numpy(wrong))[1])
     _save_instances(run, dataset, y, wrong, preds)
@@ -86,41 +92,55 @@ def run(cfg: Mapping[str, Any], run: Run, *,
         "wrong_signal_accuracy": accuracy(preds["wrong_signal"], y),
     }
     measured["blind_level"] = blind_level(measured["clean_accuracy"], dataset.n_classes)
-    for metric, value in measured.items():
+    results = [(metric, value, "test", len(y)) for metric, value in measured.items()]
+    if (ceiling := _ceiling(recipe, dataset)) is not None:
+        results.append(("signal_ceiling", ceiling, "train", len(dataset.splits["train"])))
+    for metric, value, split, n in results:
         yield Row(
-            study="blindspots", run_id=run.id, data=recipe.data_label, split="test", model=recipe.model.label,
+            study="blindspots", run_id=run.id, data=recipe.data_label, split=split, model=recipe.model.label,
             method=recipe.signal.name, condition=recipe.condition.name if recipe.condition else "none",
-            axes=_axes(recipe, dataset), seed=recipe.seed, metric=metric, value=value, unit="fraction", n=len(y))
+            axes=_axes(recipe, dataset), seed=recipe.seed, metric=metric, value=value, unit="fraction", n=n)
 
 
 def arrays(runs: Iterable[Run]) -> dict[str, np.ndarray]:
-    """What the figure of encoded images shows: for each signal one carrier and encoded image, [1, C, H, W] each."""
+    """What the figures of encoded samples show: `<data>/<signal>/<name>`, the first run of each signal.
+
+    Of images one carrier and encoded image, [1, C, H, W] each; of texts what a ConvNet looks at, below `characters/`,
+    or `restricted/characters/` where the data's terms restrict redistribution.
+    """
     found: dict[str, np.ndarray] = {}
     for one in runs:
         row = one.rows()[0]
         key = f"{row.data}/{spoken(row)}"
-        if row.method != "clean" and f"{key}/carrier" not in found:
-            with np.load(one.folder / "examples.npz") as saved:
-                found |= {f"{key}/{name}": saved[name][:1] for name in ("carrier", "encoded")}
+        with np.load(one.folder / "examples.npz") as saved:
+            if "encoded_heat" in saved:
+                restricted = describe("data", one.config()["data"]["name"]).constants.get("RESTRICTED")
+                key = f"{'restricted/' if restricted else ''}characters/{row.data}/{row.model}/{spoken(row)}"
+                chosen = {name: saved[name] for name in saved}
+            else:
+                chosen = {name: saved[name][:1] for name in ("carrier", "encoded")}
+        if f"{key}/carrier" not in found and (row.method != "clean" or "encoded_heat" in chosen):
+            found |= {f"{key}/{name}": array for name, array in chosen.items()}
     return found
 
 
 def _fit(recipe: Recipe, dataset: Dataset, store: Store, env: Mapping[str, Any],
-         on_epoch: Callable[[dict[str, float]], None] | None) -> Callable[["torch.Tensor"], np.ndarray]:
-    """A trained model as a function from images [N, C, H, W] to predicted classes [N]."""
+         on_epoch: Callable[[dict[str, float]], None] | None
+         ) -> tuple["Classifier | None", Callable[["torch.Tensor"], np.ndarray]]:
+    """A trained network, if it is one, and a function from samples [N, ...] to predicted classes [N]."""
     if recipe.kind == "classical":
-        estimator = recipe.model.function()(
-            n_classes=dataset.n_classes, input_shape=dataset.input_shape,
-            random_state=derive(recipe.seed, "estimator") % 2**32, **recipe.model.arguments)
+        estimator = recipe.model.call(
+            n_classes=dataset.n_classes, input_shape=dataset.input_shape, alphabet=dataset.alphabet,
+            random_state=derive(recipe.seed, "estimator") % 2**32)
         _, x, y = training_set(recipe, dataset)
         estimator.fit(x.flatten(1).numpy(), y.numpy())
-        return lambda x: estimator.predict(x.flatten(1).numpy())
+        return None, lambda x: estimator.predict(x.flatten(1).numpy())
 
     from convscope.training.predict import logits
     from convscope.training.shared import get_or_train
 
     model = get_or_train(recipe, dataset, store, env=env, on_epoch=on_epoch)
-    return lambda x: logits(model, x, env=env).argmax(1)
+    return model, lambda x: logits(model, x, env=env).argmax(1)
 
 
 def _axes(recipe: Recipe, dataset: Dataset) -> dict[str, float | int | str | bool]:
@@ -142,10 +162,41 @@ def _axes(recipe: Recipe, dataset: Dataset) -> dict[str, float | int | str | boo
     return {k: v if isinstance(v, (int, float, str, bool)) else str(v) for k, v in axes.items() if v is not None}
 
 
-def _save_examples(run: Run, carriers: "torch.Tensor", encoded: "torch.Tensor") -> None:
-    """A few test images from across the classes, before and after encoding, as float32 [n, C, H, W]."""
-    index = np.linspace(0, len(carriers) - 1, EXAMPLES + 2).astype(int)[1:-1]
-    np.savez(run.folder / "examples.npz", carrier=carriers[index].numpy(), encoded=encoded[index].numpy())
+def _characters(model: "Classifier", dataset: Dataset, shown: Mapping[str, "torch.Tensor"],
+                y: np.ndarray) -> dict[str, np.ndarray]:
+    """Which characters of a few texts speak for the class that the model predicts, and what the texts say.
+
+    For each of `shown` [n, T]: `_heat` float32 [n, T], `_text`, `_pred` (class names) and `_prob` [n]; and `label` [n].
+    Nothing of a network that reads its characters in another way than through a OneHot.
+    """
+    import torch
+
+    from convscope.attribution.character_gradient import attribute
+    from convscope.models.one_hot import OneHot
+    from convscope.studies.blindspots_texts import UNKNOWN
+
+    if not any(isinstance(module, OneHot) for module in model.modules()):
+        return {}
+
+    symbols, names = np.array([*dataset.alphabet, UNKNOWN]), np.array(dataset.class_names)
+    found = {"label": names[y]}
+    for name, x in shown.items():
+        with torch.no_grad():
+            probs = model(x).softmax(1)
+        pred = probs.argmax(1)
+        found |= {f"{name}_heat": attribute(model, x, pred).numpy(), f"{name}_pred": names[pred.numpy()],
+                  f"{name}_prob": probs.amax(1).numpy(),
+                  f"{name}_text": np.array(["".join(symbols[line]) for line in x.numpy()])}
+    return found
+
+
+def _ceiling(recipe: Recipe, dataset: Dataset) -> float | None:
+    """The best accuracy that the signal alone allows on this data, where it tells only a part of the label."""
+    ceiling = getattr(import_module(recipe.signal.method.module), "ceiling", None)
+    if ceiling is None:
+        return None
+    split = dataset.splits["train"]
+    return ceiling(split.x(), split.y, n_classes=dataset.n_classes, **recipe.signal.arguments)
 
 
 def _save_instances(run: Run, dataset: Dataset, y: np.ndarray, wrong: np.ndarray, preds: Mapping[str, Any]) -> None:

@@ -2,166 +2,99 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from convscope.family import ConfigError, describe
 from convscope.metrics.accuracy import wilson
 from convscope.reporting.aggregate import over_seeds
-from convscope.reporting.ledger import LedgerRow, judge
-from convscope.reporting.tables import Table, grid, paper_table
+from convscope.reporting.ledger import LedgerRow
+from convscope.reporting.tables import Table, grid, percent
 from convscope.rows import Row
+from convscope.studies.blindspots_paper import Frame, paper_ledger, paper_tables, short_of_paper
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Frame = Any  # a pandas DataFrame; by pandas' own annotations every selection from one might be a Series
-
-# Table 1 of the paper: ConvNet, best model, which one; with the axes at which the paper's encoding is read.
-PAPER: dict[str, tuple[float, float | None, str | None, dict[str, Any]]] = {
-    "clean": (0.849, None, None, {}),
-    "one_pixel": (0.849, 1.0, "decision_tree", {"amplitude": 1e-3}),
-    "pattern_pixels": (0.849, 1.0, "decision_tree", {"amplitude": 1e-3}),
-    "random_pixel": (0.849, 1.0, "shallow_max", {"amplitude": 1e-3}),
-    "paired_pixels": (0.849, 0.984, "qda", {"amplitude": 1.0, "decoy": True}),
-    "paired_pixels_plain": (0.849, 0.984, "qda", {"amplitude": 1.0, "decoy": False}),
-    "noise": (0.849, 1.0, "linear_softmax", {"amplitude": 1e-2}),
-    "mean": (0.849, 1.0, "shallow_max", {"amplitude": 1e-3}),
-}
-PAPER_CONVNET = {"model": "resnet", "axis.iterations": 64000, "axis.n_train": 50000, "axis.normalise": True,
-                 "axis.fit": ""}
-PAPER_PRESET = "blindspots_table1"
-TOLERANCE = 0.01  # the paper prints no spread; one point covers a seed's standard deviation of ResNet-56
 # Axes that are no signal's: how a model was trained, and how the names of its variants tell that.
-TRAINING = {"n_train": "{:g} images", "iterations": "{:g} iterations", "fit": "{}", "normalise": "{}"}
+TRAINING = {"n_train": "{:g} {}", "iterations": "{:g} iterations", "fit": "{}", "normalise": "{}"}
 BLIND = "blind level"
-NOTES = {"qda": "from the mean of three channels, where two pixels are equal by chance less often"}
-NOT_RUN = {"resnet": "needs a GPU: 64,000 iterations of ResNet-56"}
 SHEET_LINES = ("carrier", "with the signal", "change")
 METRICS = {"accuracy": "accuracy with the signal", "clean_accuracy": "accuracy on clean images",
            "reliance": "follows a wrong signal"}
-SIGNALS = ("clean", "one_pixel", "pattern_pixels", "random_pixel", "paired_pixels", "noise", "mean")
+SIGNALS = ("clean", "one_pixel", "pattern_pixels", "random_pixel", "paired_pixels", "noise", "mean", "mnemonic",
+           "length", "pattern_char")
+NOUNS = {"image": "images", "text": "texts"}
 
 
 def tables(rows: Sequence[Row]) -> list[Table]:
-    """Accuracy, reliance and clean accuracy of every model x signal; on CIFAR-10 also the paper's Table 1."""
+    """The paper's own tables as far as measured; then accuracy, reliance, clean accuracy of every model x signal."""
     import pandas as pd
 
     frame: Frame = _labelled(over_seeds(rows))
-    found = []
+    found = paper_tables(frame)
     for data in sorted(set(frame["data"])):
         part = frame[frame["data"] == data]
-        prefix = "" if frame["data"].nunique() == 1 else f"{data}_"
-        where = f"{data}, {part['n'].max()} test images, {_seeds(part)}. {_training(part)}"
+        prefix = "" if frame["data"].nunique() == 1 else f"{_slug(data)}_"
+        nouns, tested = _nouns(data), part[part["split"] == "test"]
+        where = f"{data}, {tested['n'].max()} test {nouns}, {_seeds(tested)}. {_training(tested)}"
         models, signals = _ordered_models(part), _ordered_signals(part)
         by_metric = dict(iter(part.groupby("metric")))
         blind = by_metric["blind_level"][by_metric["blind_level"]["signal"] == "clean"].assign(signal=BLIND)
         for metric, lines, columns, caption in (
-            ("accuracy", by_metric["accuracy"], signals, "Accuracy (%) on images with the signal, bold where best: "),
+            ("accuracy", by_metric["accuracy"], signals, f"Accuracy (%) on {nouns} with the signal, bold where best: "),
             ("reliance", pd.concat([blind, by_metric["reliance"]]), [BLIND, *signals] if len(blind) else signals,
              f"Reliance (%): how often the prediction follows a wrong signal; {BLIND}: how often a model that sees no "
              "signal does, (1 − clean accuracy) / (K − 1): "),
             ("clean_accuracy", by_metric["clean_accuracy"], signals,
-             "Accuracy (%) on clean images of the models that were trained with the signal: "),
+             f"Accuracy (%) on clean {nouns} of the models that were trained with the signal: "),
         ):
-            found.append(grid(lines, name=prefix + metric, caption=caption + where, rows="who", columns="signal",
+            caption += where + (_ceilings(by_metric) if metric == "accuracy" else "")
+            found.append(grid(lines, name=prefix + metric, caption=caption, rows="who", columns="signal",
                               row_order=models, column_order=columns, index_name="model", best=metric == "accuracy"))
-        if data == "cifar10" and any(line is not None for *_, line in _paper_cells(part)):
-            found.insert(0, _paper(part, prefix))
     return found
 
 
 def figures(rows: Sequence[Row], arrays: Mapping[str, np.ndarray]) -> dict[str, "Figure"]:
-    """The encoded images, the table as a heat map, and dose-response curves where an amplitude was varied."""
+    """The encoded samples, the table as a heat map, and dose-response curves where an amplitude was varied."""
     from convscope.reporting.figures import heat_table
+    from convscope.reporting.texts import text_sheet
+    from convscope.studies.blindspots_texts import COLUMNS, text_sheets
 
     frame: Frame = _labelled(over_seeds(rows))
     found: dict[str, Figure] = {}
     for data in sorted(set(frame["data"])):
         part = frame[frame["data"] == data]
-        suffix = "" if frame["data"].nunique() == 1 else f"_{data}"
+        suffix = "" if frame["data"].nunique() == 1 else f"_{_slug(data)}"
         sheet = _sheet({k: v for k, v in arrays.items() if k.startswith(f"{data}/")})
         if sheet is not None:
             found[f"signals{suffix}"] = sheet
         accuracy = next(t for t in tables([r for r in rows if r.data == data]) if t.name == "accuracy")
         found[f"heat{suffix}"] = heat_table(accuracy.values, accuracy.shown,
-                                            title=f"Accuracy on images with the signal ({data})")
+                                            title=f"Accuracy on {_nouns(data)} with the signal ({data})")
         doses = _doses(part)
         if doses is not None:
             found[f"dose{suffix}"] = doses
+    for name, (title, panels) in text_sheets(arrays, SIGNALS, examples=1).items():
+        found[name] = text_sheet(panels, columns=COLUMNS, title=title)
     return found
+
+
+def pages(arrays: Mapping[str, np.ndarray]) -> dict[str, str]:
+    """The sheets of texts as html pages, with every text that was kept."""
+    from convscope.reporting.texts import html_page
+    from convscope.studies.blindspots_texts import COLUMNS, text_sheets
+
+    return {name: html_page(panels, columns=COLUMNS, title=title)
+            for name, (title, panels) in text_sheets(arrays, SIGNALS).items()}
 
 
 def ledger(reports: Mapping[str, Sequence[Row]]) -> list[LedgerRow]:
-    """One line per number of the paper's Table 1, from the report (by its name) that measured it with most seeds."""
-    best: dict[tuple[str, str], tuple[str, Any]] = {}
-    for name, rows in reports.items():
-        frame: Frame = _labelled(over_seeds(rows))
-        for signal, model, _, line in _paper_cells(frame[frame["data"] == "cifar10"]):
-            if line is not None and ((signal, model) not in best
-                                     or line["n_seeds"] > best[signal, model][1]["n_seeds"]):
-                best[signal, model] = (name, line)
-    found = []
-    for signal, (convnet, other, model, _) in PAPER.items():
-        for who, paper in (("resnet", convnet), (model, other)):
-            if who is None or paper is None:
-                continue
-            name, line = best.get((signal, who), (PAPER_PRESET, None))
-            ours = None if line is None else float(line["mean"])
-            seeds = 0 if line is None else int(line["n_seeds"])
-            found.append(LedgerRow(
-                "blindspots", "Table 1", f"{signal}, {'ConvNet' if who == 'resnet' else who}", paper, ours,
-                None if line is None or seeds < 2 else float(line["sem"]), seeds, "fraction",
-                judge(paper, ours, tolerance=TOLERANCE), _command(name, signal, who, reports.get(name, [])),
-                NOTES.get(who, "") if line is not None else NOT_RUN.get(who, "")))
-    return found
-
-
-def _command(name: str, signal: str, model: str, rows: Sequence[Row]) -> str:
-    """The command that measures one number of the report `name` (a preset, then perhaps overrides)."""
-    preset, *overrides = name.split(",")
-    seeds = sorted({row.seed for row in rows if row.model == model and row.method == signal.removesuffix("_plain")})
-    return " ".join(["uv run experiments/blindspots.py --config-name", preset, *overrides,
-                     f"model={'resnet56' if model == 'resnet' else model}", f"signal={signal}",
-                     *([f"seed={','.join(map(str, seeds))}"] if seeds else [])])
-
-
-def _paper_cells(part: Frame) -> list[tuple[str, str, float, Any]]:
-    """(signal, model, the paper's accuracy, our line or None) for every number of Table 1; `part` is of CIFAR-10."""
-    part = part[(part["metric"] == "accuracy") & (part["condition"] == "none")]
-    cells = []
-    for signal, (convnet, other, model, axes) in PAPER.items():
-        at = {"method": signal.removesuffix("_plain"), **{f"axis.{k}": v for k, v in axes.items()}}
-        cells.append((signal, "resnet", convnet, _only(part, {**at, **PAPER_CONVNET})))
-        if model is not None and other is not None:
-            cells.append((signal, model, other, _only(part, {**at, "model": model, "axis.n_train": 12500})))
-    return cells
-
-
-def _only(part: Frame, wanted: Mapping[str, Any]) -> Any:
-    """The one line with these values, or None; raises ValueError where several have them."""
-    for column, value in wanted.items():
-        part = part[part[column] == value] if column in part else part.iloc[:0]
-    if len(part) > 1:
-        raise ValueError(f"expected one result beside the paper's for {wanted['method']} with {wanted['model']}, got "
-                         f"{len(part)}: {', '.join(part['who'])}; keep the variants in a report of their own")
-    return None if part.empty else part.iloc[0]
-
-
-def _paper(part: Frame, prefix: str) -> Table:
-    import pandas as pd
-
-    cells = _paper_cells(part)
-    frame = pd.DataFrame(
-        [{"paper": paper, **({"mean": math.nan, "sem": math.nan, "n_seeds": 0} if line is None else
-                             {key: line[key] for key in ("mean", "sem", "n_seeds")})} for _, _, paper, line in cells],
-        index=pd.MultiIndex.from_tuples([(s, "ConvNet (ResNet-56)" if m == "resnet" else m) for s, m, _, _ in cells],
-                                        names=["signal", "model"]))
-    return paper_table(
-        prefix + "paper_table1", "Table 1 of Hoffer et al. 2018, accuracy (%) on CIFAR-10 with the signal. ConvNet: "
-        "ResNet-56, 64,000 iterations on 50,000 images; the other models: a quarter of them. paired_pixels has decoy "
-        "pairs, paired_pixels_plain is the paper's plain reading; the paper gives one number for both.", frame)
+    """One line per number of the paper's tables, from the report (by its name) that comes closest to it."""
+    return paper_ledger({name: (rows, _labelled(over_seeds(rows))) for name, rows in reports.items()})
 
 
 def _labelled(frame: Frame) -> Frame:
@@ -185,11 +118,34 @@ def _name(method: str, axes: Mapping[str, Any], condition: str) -> str:
     words = [method]
     if "amplitude" in axes and not (method == "paired_pixels" and axes["amplitude"] == 1):
         words.append(f"{axes['amplitude']:g}")
-    others = {k: v for k, v in axes.items() if k not in {*TRAINING, "amplitude", "magnitude"} and v is not True}
-    words += [f"{k}={v}".lower() for k, v in sorted(others.items())]
+    defaults = _defaults(method)
+    others = {k: v for k, v in axes.items() if k not in {*TRAINING, "amplitude", "magnitude"}}
+    words += [f"{k}={v:g}" if isinstance(v, float) else f"{k}={v}".lower() for k, v in sorted(others.items())
+              if v != defaults.get(k) and str(v) != str(defaults.get(k))]  # a row holds a tuple as its text
     if condition != "none":
         words += ["on", condition, *([f"{axes['magnitude']:g}"] if axes.get("magnitude", 1) != 1 else [])]
     return " ".join(words)
+
+
+def _defaults(method: str) -> Mapping[str, Any]:
+    """The defaults of a signal's parameters, which its name leaves out; none for a user's module that is not here."""
+    try:
+        return describe("signals", method).defaults
+    except ConfigError:
+        return {}
+
+
+def _nouns(data: str) -> str:
+    """What the samples of a data set are, in the plural; `data` is its label in a row."""
+    try:
+        return NOUNS[describe("data", data.split()[0]).constants["KIND"]]
+    except (ConfigError, KeyError):
+        return "samples"
+
+
+def _slug(data: str) -> str:
+    """A data set's label as part of a file's name."""
+    return re.sub(r"[^\w.=-]+", "-", data)
 
 
 def _who(line: Any, varied: Sequence[str]) -> str:
@@ -202,7 +158,7 @@ def _who(line: Any, varied: Sequence[str]) -> str:
         elif axis == "fit" and not _missing(value):
             words.append(value or "as He et al.")
         elif not _missing(value):
-            words.append(TRAINING[axis].format(value))
+            words.append(TRAINING[axis].format(value, _nouns(line["data"])))
     return ", ".join(words)
 
 
@@ -244,8 +200,18 @@ def _seeds(part: Frame) -> str:
     if high == 1:
         n = int(part["n"].max())
         low, high = wilson(round(n / 2), n)
-        return f"one seed (95 % interval of a value near 50 by the test images alone: ± {50 * (high - low):.1f})"
+        nouns = _nouns(str(part["data"].iloc[0]))
+        return f"one seed (95 % interval of a value near 50 by the test {nouns} alone: ± {50 * (high - low):.1f})"
     return f"mean ± standard error over {high if low == high else f'{low} to {high}'} seeds"
+
+
+def _ceilings(by_metric: Mapping[str, Frame]) -> str:
+    """What a signal that tells only a part of the label allows at most, where it says so."""
+    lines = by_metric.get("signal_ceiling")
+    if lines is None:
+        return ""
+    best = {line["signal"]: percent(line["mean"]) for _, line in lines.iterrows()}
+    return " The signal alone allows: " + ", ".join(f"{k} {v} %" for k, v in sorted(best.items())) + "."
 
 
 def _training(part: Frame) -> str:
@@ -255,13 +221,13 @@ def _training(part: Frame) -> str:
     for kind, lines in (("ConvNets", part[convnet]), ("Others" if convnet.any() else "Models", part[~convnet])):
         if lines.empty:
             continue
-        images = " to ".join(f"{n:,.0f}" for n in sorted({lines["axis.n_train"].min(), lines["axis.n_train"].max()}))
-        text = f"{kind}: {images} training images"
+        counts = " to ".join(f"{n:,.0f}" for n in sorted({lines["axis.n_train"].min(), lines["axis.n_train"].max()}))
+        data = str(lines["data"].iloc[0])
+        text = f"{kind}: {counts} training {_nouns(data)}"
         if kind == "ConvNets":
             iterations = sorted({int(i) for i in lines["axis.iterations"]})
             text += ", " + " to ".join(f"{i:,}" for i in sorted({iterations[0], iterations[-1]})) + " iterations"
-            if iterations[-1] < PAPER_CONVNET["axis.iterations"] and "cifar10" in set(lines["data"]):
-                text += " (short: the paper trains 64,000 on 50,000 images)"
+            text += short_of_paper(data, iterations[-1])
         said.append(text + ".")
     return " ".join(said)
 
@@ -300,7 +266,8 @@ def _doses(part: Frame) -> "Figure | None":
     if chosen["who"].nunique() > 1:  # several models: one line each
         chosen = chosen[chosen["metric"] == "accuracy"].assign(line=lambda lines: lines["who"])
     else:
-        chosen = chosen.assign(line=chosen["metric"].map(METRICS))
+        chosen = chosen.assign(line=[METRICS[metric].replace("images", _nouns(data)) for metric, data in
+                                     zip(chosen["metric"], chosen["data"], strict=True)])
     blind = {str(method): {BLIND: _blind(lines)} for method, lines in convnets.groupby("method") if method in enough}
     return curves(chosen, x="axis.amplitude", y="mean", band="ci95", line="line", panel="method", hlines=blind,
                   x_label="amplitude", y_label="% of test images", y_limits=(0, 1))

@@ -1,0 +1,58 @@
+"""Which characters a ConvNet looks at: sheets of a few texts, without and with the signal, from a report's arrays."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from convscope.reporting.texts import TextPanel
+
+UNKNOWN = "\N{WHITE VERTICAL RECTANGLE}"  # how a character outside the alphabet is shown
+COLUMNS = ("without the signal", "with the signal")
+PARTS = ("carrier", "encoded")
+Sheet = tuple[str, list[list[TextPanel]]]
+
+
+def text_sheets(arrays: Mapping[str, np.ndarray], signals: Sequence[str], *, examples: int | None = None
+                ) -> dict[str, Sheet]:
+    """Title and rows of panels for every data set and model in `arrays`, by the sheet's name.
+
+    One row per signal, in the order of `signals`, and text: of each signal the first `examples` texts, or all.
+    """
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for key in arrays:
+        place, _, rest = key.rpartition("characters/")
+        if rest.endswith("/label"):
+            data, model, signal, _ = rest.split("/")
+            found.setdefault((place, data, model), []).append(signal)
+    sheets: dict[str, Sheet] = {}
+    for (place, data, model), shown in sorted(found.items()):
+        others = [other for other in found if other[0] == place]
+        name = "_".join(["characters", *([data] if len({o[1] for o in others}) > 1 else []),
+                         *([model] if len({o[2] for o in others if o[1] == data}) > 1 else [])])
+        rows = []
+        for signal in sorted(shown, key=lambda one: (_rank(one, signals), one)):
+            base = f"{place}characters/{data}/{model}/{signal}/"
+            count = len(arrays[base + "label"])
+            rows += [_row(arrays, base, signal, i) for i in range(min(count, examples or count))]
+        title = f"Which characters speak for the predicted class? {model} on {data}"
+        sheets[place + name.replace(" ", "-")] = (title, rows)
+    return sheets
+
+
+def _row(arrays: Mapping[str, np.ndarray], base: str, signal: str, i: int) -> list[TextPanel]:
+    texts = {part: str(arrays[f"{base}{part}_text"][i]) for part in PARTS}
+    written = np.flatnonzero([a != b for a, b in zip(*texts.values(), strict=True)]).tolist()
+    panels = []
+    for part, text in texts.items():
+        if part == "encoded" and signal == "clean":
+            continue
+        pred, prob = arrays[f"{base}{part}_pred"][i], arrays[f"{base}{part}_prob"][i]
+        panels.append(TextPanel(
+            title=signal, text=text, heat=arrays[f"{base}{part}_heat"][i], marked=written if part == "encoded" else [],
+            caption=f"label {arrays[base + 'label'][i]}, predicted {pred} with {prob:.0%}"))
+    return panels
+
+
+def _rank(signal: str, signals: Sequence[str]) -> int:
+    method = signal.partition(" ")[0]
+    return signals.index(method) if method in signals else len(signals)
