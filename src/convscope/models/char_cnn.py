@@ -1,6 +1,5 @@
 """Character ConvNets (Zhang, Zhao, LeCun 2015, Character-level Convolutional Networks for Text Classification)."""
 
-import math
 from collections import OrderedDict
 
 from torch import nn
@@ -13,6 +12,7 @@ KIND = "convnet"
 KINDS = ("text",)
 
 SIZES = (7, 7, 3, 3, 3, 3)  # of the kernels: Zhang et al., table 1
+PAPER_STD = {256: 0.05, 1024: 0.02}  # of the initial weights, by features: section 2.3
 POOLED = (1, 2, 6)          # the convolutions that max-pooling by 3 follows
 
 
@@ -22,9 +22,9 @@ def build(*, n_classes: int, input_shape: tuple[int, ...], alphabet: str, featur
 
     T characters become (T - 96) / 27 places where nothing is left over: 34 of 1014. With 70 characters and 5 classes
     the paper's small network (features 256, units 1024) has 11,340,805 parameters, its large one (1024, 2048)
-    95,942,661. Weights are drawn from N(0, init_std), by default the paper's .05 for the small and .02 for the large
-    network: .02 from 1,024 features on, below .05 * sqrt(256 / features), without which the activations of a narrower
-    network die away (64 features at .05: logits of .003). Biases, of which the paper says nothing, start at zero.
+    95,942,661. Weights are drawn from N(0, init_std), by default the paper's .05 with 256 features and .02 with 1024;
+    networks of other widths, in which these would let the activations die away (64 features at .05: logits of .003),
+    start as in He et al. 2015, equation 10. Biases, of which the paper says nothing, start at zero.
     Raises ValueError unless the input is [T] with T of at least 123, of which the layers leave one place.
     """
     if len(input_shape) != 1 or input_shape[0] < 123:
@@ -47,10 +47,13 @@ def build(*, n_classes: int, input_shape: tuple[int, ...], alphabet: str, featur
         layers[f"relu{len(SIZES) + i}"] = nn.ReLU(inplace=True)
         layers[f"dropout{i}"] = nn.Dropout(dropout)
     layers["fc3"] = nn.Linear(units, n_classes)
-    std = init_std or (0.02 if features >= 1024 else 0.05 * math.sqrt(256 / features))
+    std = init_std or PAPER_STD.get(features)
     for layer in layers.values():
         if isinstance(layer, (nn.Conv2d, nn.Linear)):
-            nn.init.normal_(layer.weight, std=std)
+            if std is None:
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            else:
+                nn.init.normal_(layer.weight, std=std)
             assert layer.bias is not None
             nn.init.zeros_(layer.bias)
     return nn.Sequential(layers)
