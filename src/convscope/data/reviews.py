@@ -33,7 +33,7 @@ class _Read(NamedTuple):
     lines: np.ndarray
 
 
-def load(*, roots: Sequence[Path], cache: Path, download: bool = False, path: str = "yelp_review_full",
+def load(*, roots: Sequence[Path], cache: Path, download: bool = False, path: str,
          length: Count = 1014, classes: Count | None = None, backwards: bool = False,
          alphabet: str = " abcdefghijklmnopqrstuvwxyz0123456789-,;.!?:'\"/\\|_@#$%^&*~`+=<>()[]{}\n") -> Dataset:
     """Texts uint8 [N, length] from train.csv and test.csv: the label 1..K, then columns of text, joined by a space.
@@ -55,7 +55,7 @@ def _find(path: str, roots: Sequence[Path]) -> Listing:
     own = Path(path).expanduser()
     bases = [own] if own.is_absolute() else [*(root / own for root in roots), Path.cwd() / own]
     for base in bases:
-        for stem in (base, base.with_name(f"{base.name}_csv")):
+        for stem in (base, base.parent / f"{base.name}_csv"):
             if stem.is_file():
                 return Listing.of(stem.parent, [stem])
             if any((stem / name).is_file() for name in FILES):
@@ -63,7 +63,7 @@ def _find(path: str, roots: Sequence[Path]) -> Listing:
                     raise FileNotFoundError(f"{stem} has no {missing[0]}: expected train.csv and test.csv; add it")
                 return Listing.of(stem, [stem / name for name in FILES if (stem / name).is_file()])
             for suffix in ARCHIVES:
-                if (archive := stem.with_name(stem.name + suffix)).is_file():
+                if (archive := stem.parent / f"{stem.name}{suffix}").is_file():
                     return Listing.of(archive.parent, [archive])
     raise absent(path, f"the folder {path} or {path}_csv with train.csv and test.csv, or such an archive (.tar.gz)",
                  [base.parent for base in bases], "get it from its publisher (links in Zhang et al. 2015) and put it "
@@ -74,12 +74,15 @@ def _decode(listing: Listing, encode: Callable[[str], bytes], length: int, class
             alphabet: str) -> Dataset:
     found: dict[str, _Read] = {}
     names: list[str] = []
-    for name, file in _files(listing):
-        if name == "classes.txt":
-            names = [line.strip() for line in file.read(MAX_LINE).decode().splitlines() if line.strip()]
-        else:
-            found[FILES[name]] = _read(name, file, encode, length)
     where = listing.folder / listing.files[0].name
+    try:
+        for name, file in _files(listing):
+            if name == "classes.txt":
+                names = [text.strip() for text in _lines(name, file) if text.strip()]
+            else:
+                found[FILES[name]] = _read(name, file, encode, length)
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise ValueError(f"{where} is truncated or no tar archive ({error}); fetch it again") from error
     if missing := [name for name in ("train.csv", "test.csv") if FILES[name] not in found]:
         raise ValueError(f"{where} has no {missing[0]}: expected train.csv and test.csv")
     n_classes = classes or len(names) or int(found["train"].labels.max())
@@ -99,26 +102,33 @@ def _files(listing: Listing) -> Iterator[tuple[str, IO[bytes]]]:
             with (listing.folder / source.name).open("rb") as file:
                 yield source.name, file
         return
-    try:
-        with tarfile.open(first, "r|*") as archive:
+    with first.open("rb") as raw:
+        packed = raw.read(2) == b"\x1f\x8b"
+        raw.seek(0)
+        plain = gzip.GzipFile(fileobj=raw) if packed else raw
+        taken = set()
+        with tarfile.open(fileobj=plain, mode="r|*") as archive:
             for member in archive:
                 name = Path(member.name).name
                 if name in FILES and member.isfile() and len(Path(member.name).parts) <= 2:
                     if member.size > MAX_BYTES:
                         raise ValueError(f"{first}: {name} would unpack to {member.size:,} bytes, more than "
                                          f"{MAX_BYTES:,}; split it")
+                    if name in taken:
+                        raise ValueError(f"{first} has {name} twice; keep one of them")
+                    taken.add(name)
                     file = archive.extractfile(member)
                     assert file is not None
                     yield name, file
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise ValueError(f"{first} is truncated or no tar archive ({error}); fetch it again") from error
+        while plain.read(2**20):  # to the end, where gzip's checksum stands: tarfile ignores it
+            pass
 
 
 def _read(name: str, file: IO[bytes], encode: Callable[[str], bytes], length: int) -> _Read:
     """All records of a csv, their texts in one growing buffer."""
     buffer, labels, lines = bytearray(), [], []
     columns = 0
-    csv.field_size_limit(MAX_LINE)
+    usual = csv.field_size_limit(MAX_LINE)  # of the whole process
     reader = csv.reader(_lines(name, file), strict=True)
     try:
         for record in reader:
@@ -134,7 +144,11 @@ def _read(name: str, file: IO[bytes], encode: Callable[[str], bytes], length: in
             lines.append(line)
             buffer += encode(text)
     except csv.Error as error:
-        raise ValueError(f"{name} line {reader.line_num}: not a csv of texts ({error})") from error
+        begin = lines[-1] + 1 if lines else 1  # an open quote swallows what follows: its own line is the wrong one
+        raise ValueError(f"{name} line {begin}: not a csv of texts ({error}, in line {reader.line_num}); double the "
+                         "quotes inside a text") from error
+    finally:
+        csv.field_size_limit(usual)
     if not labels:
         raise ValueError(f"{name} is empty: expected one line per text")
     texts = np.frombuffer(buffer, dtype=np.uint8).reshape(len(labels), length)
@@ -144,12 +158,12 @@ def _read(name: str, file: IO[bytes], encode: Callable[[str], bytes], length: in
 def _lines(name: str, file: IO[bytes]) -> Iterable[str]:
     """The lines of a csv as texts."""
     number = 0
-    while line := file.readline(MAX_LINE):
+    while line := file.readline(MAX_LINE + 1):
         number += 1
-        if len(line) == MAX_LINE:
+        if len(line) > MAX_LINE:
             raise ValueError(f"{name} line {number} has more than {MAX_LINE:,} bytes: not a csv of texts")
         try:
-            yield line.decode()
+            yield line.decode("utf-8-sig" if number == 1 else "utf-8")  # a file from Windows may begin with a mark
         except UnicodeDecodeError as error:
             raise ValueError(f"{name} line {number}: byte {error.start + 1} is not UTF-8 "
                              f"(0x{line[error.start]:02x}); convert the file to UTF-8") from error

@@ -111,15 +111,17 @@ def arrays(runs: Iterable[Run]) -> dict[str, np.ndarray]:
     found: dict[str, np.ndarray] = {}
     for one in runs:
         row = one.rows()[0]
-        key = f"{row.data}/{spoken(row)}"
+        signal = spoken(row)
         with np.load(one.folder / "examples.npz") as saved:
             if "encoded_heat" in saved:
                 restricted = describe("data", one.config()["data"]["name"]).constants.get("RESTRICTED")
-                key = f"{'restricted/' if restricted else ''}characters/{row.data}/{row.model}/{spoken(row)}"
-                chosen = {name: saved[name] for name in saved}
+                key = f"{'restricted/' if restricted else ''}characters/{row.data}/{row.model}/{signal}"
+                chosen = {name: array for name, array in saved.items() if name not in ("carrier", "encoded")}
+            elif row.method != "clean" and saved["carrier"].ndim == 4:
+                key, chosen = f"{row.data}/{signal}", {name: saved[name][:1] for name in ("carrier", "encoded")}
             else:
-                chosen = {name: saved[name][:1] for name in ("carrier", "encoded")}
-        if f"{key}/carrier" not in found and (row.method != "clean" or "encoded_heat" in chosen):
+                continue
+        if not any(known.startswith(f"{key}/") for known in found):
             found |= {f"{key}/{name}": array for name, array in chosen.items()}
     return found
 

@@ -20,7 +20,8 @@ def build(*, n_classes: int, input_shape: tuple[int, ...], random_state: int,
     """An estimator of flattened images [N, C * H * W], or character indices [N, T]; scikit-learn's defaults.
 
     On CIFAR-10's raw pixels it reads the `mean` signal with solver lsqr and shrinkage 1e-6 (1.00), not with the
-    default svd (.27). Raises ValueError for shrinkage with svd, which has none.
+    default svd (.27). svd also drops what has no variance within the classes at all, as the one character that
+    `mnemonic` writes. Raises ValueError for shrinkage with svd, which has none.
     """
     if solver == "svd" and shrinkage is not None:
         raise ValueError(f"lda's solver svd has no shrinkage, got {shrinkage}; set solver to lsqr or eigen")
