@@ -51,6 +51,24 @@ def test_readme_embeds_figures_and_names_every_file_and_the_command(tmp_path):
     assert "    make all\n" in report(tmp_path / "other", command="make all")[-1].read_text()
 
 
+def test_what_is_restricted_lies_apart_and_is_named_nowhere(tmp_path):
+    arrays, pages = {**ARRAYS, "restricted/secret": np.arange(3)}, {"fig1": "<p>1</p>", "restricted/sheet": "<p>2</p>"}
+    figures = {"fig1": figure(), "restricted/sheet": figure()}
+    folder = tmp_path / "blindspots"
+    report(folder, arrays=arrays, pages=pages, figures=figures)
+    assert {p.name for p in (folder / "restricted").iterdir()} == {"arrays.npz", "sheet.png", "sheet.pdf", "sheet.html"}
+    text = (folder / "README.md").read_text()
+    assert "restricted" not in text and "secret" not in text and "[html, with more](fig1.html)" in text
+    assert (folder / "fig1.html").read_text() == "<p>1</p>"
+    assert set(np.load(folder / "arrays.npz")) == set(ARRAYS)
+    assert set(read_report(folder)[1]) == set(arrays)
+    report(tmp_path / "free" / "blindspots", pages={"fig1": "<p>1</p>"})
+    for name in ("arrays.npz", "README.md"):  # a clone has no restricted folder, and rebuilds the same
+        assert (tmp_path / "free" / "blindspots" / name).read_bytes() == (folder / name).read_bytes()
+    report(folder)
+    assert not (folder / "restricted" / "arrays.npz").exists()
+
+
 def test_equal_reports_have_equal_bytes_whatever_the_order(tmp_path):
     first = {p.name: p.read_bytes() for p in report(tmp_path / "a" / "x")}
     other = report(tmp_path / "b" / "x", rows=ROWS[::-1], arrays=dict(reversed(ARRAYS.items())))

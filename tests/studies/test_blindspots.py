@@ -204,3 +204,115 @@ def test_titles_and_kinds(compose, tmp_path):
     for overrides, expected in cases.items():
         cfg = compose(*overrides, runs=tmp_path)
         assert (blindspots.title(cfg), blindspots.kind(cfg)) == expected
+
+
+# Texts take the same path: three classes, told apart by a word.
+WORDS = ("apple", "bread", "cheese")
+TEXT = {"model": "char_cnn_tiny", "model.features": "6", "model.units": "8"}
+LOOKED = {"label", *(f"{part}_{name}" for part in ("carrier", "encoded") for name in ("heat", "pred", "prob", "text"))}
+
+
+@pytest.fixture(scope="module")
+def reviews(tmp_path_factory):
+    """The folder of a small set in Zhang et al.'s csv."""
+    folder, rng = tmp_path_factory.mktemp("reviews"), np.random.default_rng(0)
+    for name, count in (("train", 40), ("test", 10)):
+        lines = [f'"{k + 1}","I like {WORDS[k]} {" ".join(rng.choice(list("abcdefgh"), 60))}"'
+                 for k in range(3) for _ in range(count)]
+        (folder / f"{name}.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def text_config(compose, reviews):
+    """The config of a cell on them."""
+    def config(*overrides: str, runs) -> dict:
+        given: dict[str, str] = {"data": "reviews", "data.path": str(reviews), "data.length": "130",
+                                 **(dict(one.split("=", 1) for one in overrides))}
+        if given.get("model", "char_cnn_tiny") == "char_cnn_tiny":
+            given = {**TEXT, **given}
+        return compose(*(f"{k}={v}" for k, v in given.items()), preset="blindspots_text", runs=runs)
+
+    return config
+
+
+@pytest.fixture(scope="module")
+def text_cell(text_config, tmp_path_factory):
+    shared = tmp_path_factory.mktemp("text_store")
+
+    def made(*overrides: str, runs=shared) -> tuple[Run, dict]:
+        cfg = text_config(*overrides, runs=runs)
+        sweep.run_cell(cfg)
+        run = sweep.check(cfg).run
+        assert run.state() == "done", run.failure()
+        return run, cfg
+
+    return made
+
+
+def test_a_network_on_texts(text_cell):
+    run, cfg = text_cell("signal=mnemonic")
+    rows = run.rows()
+    assert [row.metric for row in rows] == METRICS and {row.n for row in rows} == {30}
+    assert {row.model for row in rows} == {"char_cnn features=6 units=8"} and rows[0].data.startswith("reviews reviews")
+    assert rows[0].axes["n_train"] == 120 and rows[0].axes["normalise"] is False
+    with np.load(run.folder / "examples.npz") as stored:
+        assert set(stored) == {"carrier", "encoded", *LOOKED}
+        written = stored["carrier"] != stored["encoded"]
+        assert written[:, 0].all() and not written[:, 1:].any()
+        assert [text[0] for text in stored["encoded_text"]] == ["abc"[int(k) - 1] for k in stored["label"]]
+        assert stored["carrier_text"][0].rstrip().startswith("i like ") and stored["encoded_heat"].shape == (3, 130)
+        assert stored["encoded_heat"].any() and set(stored["encoded_pred"]) <= {"1", "2", "3"}
+    found, kept = values(run), pd.read_parquet(run.folder / "instances.parquet")
+    assert found["accuracy"] == (kept["pred_encoded"] == kept["label"]).mean()
+    assert "raw pixels" not in blindspots.title(cfg)
+
+
+def test_texts_of_restricted_data_lie_apart_and_others_are_no_figure(text_cell):
+    nets = [text_cell("signal=mnemonic")[0], text_cell("signal=clean")[0]]
+    tree = text_cell("model=decision_tree", "signal=mnemonic")[0]
+    found = blindspots.arrays([*nets, tree])
+    data, model = nets[0].rows()[0].data, nets[0].rows()[0].model
+    assert set(found) == {f"restricted/characters/{data}/{model}/{signal}/{name}" for signal in ("mnemonic", "clean")
+                          for name in LOOKED}
+    assert blindspots.arrays([tree]) == {} and values(tree)["accuracy"] == 1
+
+
+def test_a_partial_signal_has_its_ceiling(text_cell):
+    run, cfg = text_cell("model=decision_tree", "signal=pattern_char", "signal.positions=[20,60]")
+    ceiling = run.rows()[-1]
+    assert (ceiling.metric, ceiling.split, ceiling.n, ceiling.unit) == ("signal_ceiling", "train", 120, "fraction")
+    # By hand: label 0 keeps both characters, 1 has a space at the first place, 2 at the second.
+    x, y = (getattr(dataset(cfg).splits["train"], name) for name in ("stored", "y"))
+    spaces = np.array([[(x[y == k][:, place] == 0).mean() for place in (19, 59)] for k in range(3)])
+    spaces[1, 0] = spaces[2, 1] = 1
+    expected = sum(max(np.prod([s if o else 1 - s for o, s in zip(outcome, spaces[k], strict=True)]) for k in range(3))
+                   for outcome in ((0, 0), (0, 1), (1, 0), (1, 1))) / 3
+    assert ceiling.value == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("model", ["linear_softmax", "shallow_max", "tfidf", "bag_of_words", "lda"])
+def test_every_kind_of_model_reads_texts(text_cell, model):
+    assert [row.metric for row in text_cell(f"model={model}", "signal=length_control")[0].rows()] == METRICS
+
+
+@pytest.mark.parametrize(("overrides", "message"), [
+    (("signal=one_pixel",), "the signal one_pixel is for image data; reviews is text data"),
+    (("model=resnet8",), "the model resnet is for image data; reviews is text data"),
+    (("condition=blank",), "the condition blank is for image data; reviews is text data")])
+def test_what_is_for_images_is_refused_on_texts(text_config, tmp_path, overrides, message):
+    with pytest.raises(ValueError, match=message):
+        sweep.check(text_config(*overrides, runs=tmp_path))
+
+
+def test_what_is_for_texts_is_refused_on_images(compose, tmp_path):
+    for overrides, message in ((("model=tfidf",), "the model tfidf is for text data; digits is image data"),
+                               (("signal=length",), "the signal length is for text data; digits is image data")):
+        with pytest.raises(ValueError, match=message):
+            sweep.check(compose(*overrides, runs=tmp_path))
+
+
+def test_an_alphabet_too_small_for_the_labels_is_said(text_config, tmp_path):
+    cfg = text_config("model=decision_tree", "signal=mnemonic", "data.alphabet=' a'", runs=tmp_path)
+    sweep.run_cell(cfg)
+    assert "wrote the character index 3, the alphabet has 2 characters" in sweep.check(cfg).run.failure()
