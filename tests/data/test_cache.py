@@ -188,6 +188,38 @@ def test_something_big_is_announced_once_on_stderr(tmp_path, capsys, monkeypatch
         assert capsys.readouterr() == ("", expected)
 
 
+def _toy_texts(alphabet: str = " ab\u00e9\n") -> Dataset:
+    texts = np.random.default_rng(0).integers(0, len(alphabet) + 1, (6, 9), dtype=np.uint8)
+    return assemble("toy", ["a", "b"], {"train": Part(texts[:4], [0, 1, 0, 1]), "test": Part(texts[4:], [1, 0])},
+                    alphabet=alphabet)
+
+
+def test_texts_come_back_with_their_kind_and_alphabet(tmp_path):
+    for _ in range(2):
+        data = _load(tmp_path, _toy_texts)
+        assert _same(data, _toy_texts())
+        assert (data.kind, data.alphabet, data.input_shape) == ("text", " ab\u00e9\n", (9,))
+        for part in data.splits.values():
+            assert isinstance(part.stored, np.memmap)
+            assert part.kind == "text"
+            x = part.x([0])
+            assert (type(x), x.dtype, x.flags.writeable) == (np.ndarray, np.uint8, True)
+    meta = json.loads((tmp_path / f"toy-{data.fingerprint[:16]}" / "meta.json").read_text())
+    assert (meta["kind"], meta["alphabet"]) == ("text", " ab\u00e9\n")
+    other = _load(tmp_path, lambda: _toy_texts(" ba\u00e9\n"), parameters={"alphabet": "other"})
+    assert (other.alphabet, len(list(tmp_path.glob("toy-*")))) == (" ba\u00e9\n", 2)
+
+
+def test_an_entry_of_images_written_before_there_were_texts_is_read(tmp_path):
+    decode = _Decoder()
+    _load(tmp_path, decode)
+    meta = json.loads((tmp_path / f"toy-{_toy().fingerprint[:16]}" / "meta.json").read_text())
+    assert set(meta) == {"format", "name", "kind", "class_names", "fingerprint", "splits"}  # as it was then
+    data = _load(tmp_path, decode)
+    assert decode.calls == 1
+    assert (data.kind, data.alphabet, data.splits["test"].kind) == ("image", "", "image")
+
+
 def test_meta_says_what_lies_there(tmp_path):
     _load(tmp_path, _Decoder())
     meta = json.loads((tmp_path / f"toy-{_toy().fingerprint[:16]}" / "meta.json").read_text())

@@ -1,4 +1,4 @@
-"""Canonical order, fingerprint, checks, and class-balanced subsets."""
+"""Canonical order, fingerprint, checks, class-balanced subsets; images and texts."""
 
 import hashlib
 
@@ -88,6 +88,103 @@ def test_a_mixed_size_in_test_is_refused_too():
     with pytest.raises(ValueError, match=r"\(3, 5, 4\) for image 0 of test"):
         assemble("toy", ["a", "b"], {"train": Part(_images(2), [0, 1]),
                                      "test": Part(_images(1).reshape(1, 3, 5, 4), [0])})
+
+
+def test_the_fingerprint_of_images_is_a_constant():
+    """Runs that are done, and caches, know their data by it."""
+    images = np.arange(2 * 3 * 4 * 5, dtype=np.uint8).reshape(2, 3, 4, 5)
+    data = assemble("toy", ["a", "b"], {"train": Part(images, [1, 0]), "test": Part(images[:1] + np.uint8(1), [1])})
+    assert data.fingerprint == "3a20ce6fee4d267c20afd7f692544a5a95dfe77bb2953c0c039aa2d9002fa6d7"
+    assert (data.kind, data.alphabet, data.splits["train"].kind) == ("image", "", "image")
+
+
+ALPHABET = " abcd"
+
+
+def _texts(n: int = 40, seed: int = 0) -> np.ndarray:
+    """uint8 [n, 6], every third one as the one before it."""
+    texts = np.random.default_rng(seed).integers(0, len(ALPHABET) + 1, (n, 6), dtype=np.uint8)
+    texts[2::3] = texts[1::3][:len(texts[2::3])]
+    return texts
+
+
+def _assemble(texts, labels, alphabet: str = ALPHABET):
+    return assemble("toy", ["a", "b"], {"train": Part(texts, labels)}, alphabet=alphabet)
+
+
+def test_texts_have_a_kind_an_alphabet_and_one_dimension():
+    data = _assemble(_texts(), [0, 1] * 20)
+    train = data.splits["train"]
+    assert (data.kind, train.kind, data.alphabet, data.input_shape, len(train)) == ("text", "text", " abcd", (6,), 40)
+    assert (train.stored.dtype, train.stored.shape) == (np.uint8, (40, 6))
+    for index in (slice(None), slice(2, 5), np.array([3, 1]), [7]):
+        x = train.x(index)
+        assert x.dtype == np.uint8
+        assert np.array_equal(x, train.stored[index])
+        assert not np.shares_memory(x, train.stored)
+        assert x.flags.writeable
+
+
+@pytest.mark.parametrize("n", [2, 3, 40, 500])
+def test_bringing_texts_into_order_in_place_is_fancy_indexing(n):
+    texts = _texts(n, n)
+    labels = np.random.default_rng(1).permutation(np.arange(n) % 2)
+    digests = [hashlib.sha256(text.tobytes()).hexdigest() for text in texts]
+    order = sorted(range(n), key=lambda i: (labels[i], digests[i]))  # stable: equal ones stay as they come
+    expected = texts[order]
+    read_only, in_place = texts.copy(), texts.copy()
+    read_only.setflags(write=False)
+    as_bytes = np.frombuffer(bytearray(texts.tobytes()), dtype=np.uint8).reshape(n, 6)
+    made = {name: _assemble(given, labels) for name, given in
+            (("read-only", read_only), ("list", list(texts)), ("in place", in_place), ("buffer", as_bytes))}
+    for data in made.values():
+        assert np.array_equal(data.splits["train"].stored, expected)
+        assert np.array_equal(data.splits["train"].y, labels[order])
+        assert data.splits["train"].ids.tolist() == made["list"].splits["train"].ids.tolist()
+        assert data.fingerprint == made["list"].fingerprint
+    assert np.array_equal(read_only, texts)
+    assert np.shares_memory(made["in place"].splits["train"].stored, in_place)
+    assert np.shares_memory(made["buffer"].splits["train"].stored, as_bytes)
+
+
+def test_images_are_never_reordered_in_place():
+    images = _images(9)
+    assemble("toy", ["a", "b", "c"], {"train": Part(images, [2, 0, 1, 0, 2, 1, 1, 2, 0])})
+    assert np.array_equal(images, _images(9))
+
+
+def test_the_fingerprint_of_texts_depends_on_content_labels_and_alphabet():
+    texts, labels = _texts(), np.array([0, 1] * 20)
+    order = np.random.default_rng(2).permutation(40)
+    reference = _assemble(list(texts), labels).fingerprint
+    assert _assemble(texts[order], labels[order]).fingerprint == reference
+    changed = texts.copy()
+    changed[7, 3] = (changed[7, 3] + 1) % 6
+    others = [_assemble(list(texts), labels, " abdc"), _assemble(list(texts), labels, " abcde"),
+              _assemble(changed, labels), _assemble(list(texts), 1 - labels)]
+    assert len({reference, *(data.fingerprint for data in others)}) == 5
+
+
+@pytest.mark.parametrize(("texts", "sentence"), [
+    (np.full((2, 6), 6, np.uint8), r"toy: characters must be in 0..5 \(5: none of the alphabet\), got 6 in train"),
+    (list(np.full((2, 6), 255, np.uint8)), "characters must be in 0..5 .* got 255 in train"),
+    (np.zeros((2, 6), np.int64), r"every text must be uint8 \(6,\) as the first one, got int64 \(6,\) for text 0 of t"),
+    ([np.zeros(6, np.uint8), np.zeros(5, np.uint8)], r"got uint8 \(5,\) for text 1 of train; bring all texts to one"),
+    (_images(2), r"texts must be \[T\], got shape \(3, 4, 5\)"),
+])
+def test_texts_that_cannot_be_used_are_refused(texts, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        _assemble(texts, [0, 1])
+
+
+def test_errors_about_texts_speak_of_texts():
+    for labels, sentence in (([0, 0], "class b has no text in train"), ([0], "2 texts and 1 labels"),
+                             ([0, 2], "got 2 for text 1 of train")):
+        with pytest.raises(ValueError, match=sentence):
+            _assemble(_texts(2), labels)
+    with pytest.raises(ValueError, match="got 6 in test"):
+        assemble("toy", ["a", "b"], {"train": Part(_texts(2), [0, 1]), "test": Part(_texts(2) * 0 + 6, [0, 1])},
+                 alphabet=ALPHABET)
 
 
 def test_a_subset_takes_each_class_in_proportion():

@@ -1,12 +1,13 @@
 """Which library does a passage of documentation come from? The embedded text set, which needs no file.
 
 Five classes: passages from the documentation strings of libraries that convscope needs and that are therefore
-installed. It is a function of their versions (uv.lock pins them; the fingerprint tells). All five are under BSD-style
-licences, which allow to show excerpts.
+installed; what two of them share is left out. The set is a function of their versions (uv.lock pins them; the
+fingerprint tells). All five are under BSD-style licences, which allow to show excerpts.
 """
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -50,8 +51,11 @@ def _make(encode: Callable[[str], bytes], length: int, alphabet: str) -> Dataset
     rng = np.random.RandomState(0)
     texts: dict[str, list[bytes]] = {split: [] for split in NUMBER}
     labels: dict[str, list[int]] = {split: [] for split in NUMBER}
+    everything = {package: _passages(package, length) for package in LIBRARIES}
+    owners = Counter(key for found in everything.values() for key in {_key(t) for s in found.values() for t in s})
     for label, package in enumerate(LIBRARIES):
-        found = _passages(package, length)
+        found = {split: [text for text in passages if owners[_key(text)] == 1]  # some share vendored code
+                 for split, passages in everything[package].items()}
         for split, count in NUMBER.items():
             if len(found[split]) < count:
                 raise ValueError(f"documentation needs {count} passages of {package} for {split}, found "
@@ -71,9 +75,14 @@ def _passages(package: str, length: int) -> dict[str, list[str]]:
         folded = " ".join(text.split())
         for start in range(0, len(folded) - LEAST + 1, length):
             passage = folded[start:start + length]
-            found["test" if test else "train"].setdefault(re.sub(r"\W", "", passage.lower())[:60], passage)
+            found["test" if test else "train"].setdefault(_key(passage), passage)
     return {"train": [text for key, text in found["train"].items() if key not in found["test"]],
             "test": list(found["test"].values())}
+
+
+def _key(passage: str) -> str:
+    """What two passages share that begin alike: their first 60 letters and digits."""
+    return re.sub(r"\W", "", passage.lower())[:60]
 
 
 def _strings(package: str) -> Iterator[tuple[str, str]]:

@@ -131,7 +131,7 @@ def _read(name: str, file: IO[bytes], encode: Callable[[str], bytes], length: in
     usual = csv.field_size_limit(MAX_LINE)  # of the whole process
     reader = csv.reader(_lines(name, file), strict=True)
     try:
-        for record in reader:
+        for record in filter(None, reader):  # an empty line is no record
             line = reader.line_num
             if len(record) < 2 or len(record) != (columns or len(record)):
                 raise ValueError(f"{name} line {line}: expected {columns or 'a label and at least one more'} columns, "
