@@ -1,4 +1,4 @@
-"""Signal reliance: does a model believe the signal or the image?"""
+"""Signal reliance: does a model believe the signal or the rest of the sample?"""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from convscope.metrics.accuracy import share
 
 
 def reliance(pred: np.ndarray, wrong: np.ndarray) -> float:
-    """Share of predictions that follow the wrong labels encoded in the images, in [0, 1].
+    """Share of predictions that follow the wrong labels encoded in the samples, in [0, 1].
 
     A blind model follows in `blind_level(accuracy, n_classes)` of the cases, by its own errors alone.
     """
@@ -16,7 +16,7 @@ def reliance(pred: np.ndarray, wrong: np.ndarray) -> float:
 def blind_level(accuracy: float, n_classes: int) -> float:
     """(1 - accuracy) / (n_classes - 1): the reliance of a model that does not see the signal.
 
-    Holds for wrong labels drawn evenly among the others, as `wrong_labels` does; accuracy is that on clean images.
+    Holds for wrong labels drawn evenly among the others, as `wrong_labels` does; accuracy is that on clean samples.
     """
     if not 0 <= accuracy <= 1 or n_classes < 2:
         raise ValueError(f"expected an accuracy in [0, 1] and at least 2 classes, got {accuracy} and {n_classes}")

@@ -148,7 +148,7 @@ def _fit(recipe: Recipe, dataset: Dataset, store: Store, env: Mapping[str, Any],
 def _axes(recipe: Recipe, dataset: Dataset) -> dict[str, float | int | str | bool]:
     """What may vary inside one table cell: the signal's parameters, and how and on how much the model was trained.
 
-    `fit` is what differs from He et al.'s regime beside the number of images and iterations, as a text.
+    `fit` is what differs from He et al.'s regime beside the number of samples and iterations, as a text.
     """
     fit = dict(recipe.fit.given) if recipe.fit else {}
     n_train = fit.pop("n_train", None) or round(recipe.fraction * len(dataset.splits["train"]))

@@ -89,11 +89,14 @@ def read_recipe(cfg: Mapping[str, Any]) -> Recipe:
     if isinstance(fraction, bool) or not isinstance(fraction, (int, float)) or not 0 < fraction <= 1:
         raise ConfigError(f"baseline_fraction must be a number above 0 and at most 1, got {fraction!r}")
     condition = cfg.get("condition") or {"name": "none"}
-    return Recipe(
+    recipe = Recipe(
         data=data, signal=bind("signals", cfg["signal"]), model=model, fit=fit, seed=seed,
         condition=None if condition.get("name") == "none" else bind("conditions", condition),
         fraction=1.0 if kind == "convnet" else float(fraction),
         normalise=normalise and kind == "convnet" and data.method.constants.get("KIND") != "text")
+    if "KIND" in data.method.constants:  # known without loading it
+        recipe.check_kind(data.method.constants["KIND"])
+    return recipe
 
 
 def load_data(recipe: Recipe, env: Mapping[str, Any]) -> Dataset:
