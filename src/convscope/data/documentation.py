@@ -2,7 +2,7 @@
 
 Five classes: passages from the documentation strings of libraries that convscope needs and that are therefore
 installed; what two of them share is left out. The set is a function of their versions (uv.lock pins them; the
-fingerprint tells). All five are under BSD-style licences, which allow to show excerpts.
+fingerprint tells). All five are under permissive licences (BSD; matplotlib: PSF style), which allow to show excerpts.
 """
 
 import hashlib
