@@ -114,5 +114,10 @@ def test_other_models_are_refused() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return self.inner(x) + self.inner(x)
 
-    with pytest.raises(ValueError, match="use its OneHot once in a forward pass, it did so 2 times"):
-        attribute(Twice(), texts(2, 9), torch.tensor([0, 1]))
+    class Backwards(Twice):
+        def forward(self, x: Tensor) -> Tensor:
+            return self.inner(x.flip(1))
+
+    for model, found in ((Twice(), "2 calls"), (Backwards(), "other texts")):
+        with pytest.raises(ValueError, match=f"to its OneHot once and as they came, got {found}"):
+            attribute(model, texts(2, 9), torch.tensor([0, 1]))

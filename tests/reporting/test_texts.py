@@ -4,12 +4,15 @@ import re
 import subprocess
 import sys
 
+import matplotlib
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PatchCollection, PathCollection
+from matplotlib.ft2font import FT2Font, LoadFlags
 
 from convscope.reporting.figures import save
-from convscope.reporting.texts import TextPanel, html_page, text_sheet
+from convscope.reporting.texts import POINTS, TextPanel, html_page, text_sheet
 
 
 def panel(text: str = "some text", heat=None, **more) -> TextPanel:
@@ -51,7 +54,8 @@ def test_colours_follow_the_heat():
 
 def test_marked_characters_are_outlined_and_spaces_shown_where_they_matter():
     page = html_page([[panel("a b c  ", [0, 1, 0, 0, 0, 0, 0], marked=[3])]])
-    assert re.findall(r'class="m\w*" title="character (\d+)', page) == ["4"]
+    looks = re.findall(r'class="([^"]*)" title="character (\d+)', page)
+    assert looks == [("w", "2"), ("m f", "4")]  # a white dot on the darkest colour; an outlined, faint one
     assert [text for *_, text in spans(page)] == ["a", "·", "b", "·", "c"]  # hot, marked; the end's are left out
     figure = text_sheet([[panel("a b c  ", marked=[0, 1, 3])]])
     frames = [c for c in figure.axes[0].collections if isinstance(c, PatchCollection)]
@@ -88,11 +92,38 @@ def test_a_figure_draws_every_character_once_and_folds_them():
     assert np.asarray(image.get_array()).shape == (3, 20, 4)
 
 
+def test_characters_stand_on_their_cells_and_in_their_frames():
+    """Every line begins at the left edge of its cells and has as many as its width in advances of the font."""
+    figure = text_sheet([[panel("ab" * 30, marked=[20])]], width=20)  # "a" stands at 0, 2, 4, ...
+    axes = figure.axes[0]
+    (image,), frame = axes.images, next(c for c in axes.collections if isinstance(c, PatchCollection))
+    left, right, bottom, top = image.get_extent()
+    cell, line = (right - left) / 20, (bottom - top) / 3
+    font = FT2Font(f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSansMono.ttf")
+    advance = font.load_char(ord("a"), LoadFlags.NO_SCALE).horiAdvance / font.units_per_EM
+    assert cell == pytest.approx(POINTS * advance / 72)
+    for each, first in zip(offsets(figure), (0, 1), strict=True):
+        assert np.allclose(np.sort((each[:, 0] - left) / cell), np.repeat(np.arange(first, 20, 2), 3))
+        assert set(np.floor((each[:, 1] - top) / line)) == {0, 1, 2}
+    (x0, y0), (x1, y1) = frame.get_paths()[0].get_extents().get_points()
+    assert np.allclose([x0, x1, y0, y1], [left, left + cell, top + line, top + 2 * line], atol=0.2 * cell)
+
+
 def test_titles_captions_and_columns_are_written():
     figure = text_sheet([[panel(), panel(title="length")]], columns=["clean", "encoded"], title="Which characters?")
     said = {text.get_text() for text in figure.axes[0].texts}
     assert {"Which characters?", "clean", "encoded", "mnemonic", "length", "label a, predicted b"} <= said
     assert {"for the predicted class", "against it", "written by the signal"} <= said
+
+
+def test_a_long_title_is_folded_within_the_sheet():
+    figure = text_sheet([[panel()]], title="Which characters speak for the predicted class? " * 4)
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    lines = [t for t in figure.axes[0].texts if t.get_fontsize() == 10]
+    assert len(lines) > 3 and all(t.get_window_extent(renderer).x1 < figure.bbox.x1 for t in lines)
+    bottoms = [t.get_window_extent(renderer).y0 for t in lines]
+    tops = [t.get_window_extent(renderer).y1 for t in lines]
+    assert all(top < bottom for bottom, top in zip(bottoms, tops[1:], strict=False))
 
 
 def test_equal_texts_give_equal_bytes(tmp_path):

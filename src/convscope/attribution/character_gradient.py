@@ -27,16 +27,20 @@ def attribute(model: nn.Module, x: Tensor, target: Tensor, *, batch_size: Count 
     with _borrowed(model, one_hot) as taken, torch.enable_grad():
         for start in range(0, len(x), batch_size):
             part = slice(start, start + batch_size)
+            x_BT = x[part].to(device)
             taken.clear()
-            score_BK = model(x[part].to(device))
-            if len(taken) != 1:
-                raise ValueError(f"the model must use its OneHot once in a forward pass, it did so {len(taken)} times")
+            score_BK = model(x_BT)
+            # A model that reverses or cuts texts would put the heat on other characters.
+            if len(taken) != 1 or not torch.equal(taken[0][0], x_BT):
+                found = "other texts" if len(taken) == 1 else f"{len(taken)} calls"
+                raise ValueError(f"the model must hand its texts to its OneHot once and as they came, got {found}: "
+                                 "reverse or cut them before the model")
             if int(target.max()) >= score_BK.shape[1]:
                 raise ValueError(f"targets must be in 0..{score_BK.shape[1] - 1}, one of the model's classes, "
                                  f"got {int(target.max())}")
             # One backward pass: a text's score depends on its own characters only, so the sum keeps them apart.
             score = score_BK.gather(1, target[part, None].to(device)).sum()
-            code_BS1T, = taken
+            code_BS1T = taken[0][1]
             gradient_BS1T, = torch.autograd.grad(score, code_BS1T)  # Simonyan 2014, eq. 4: w = dS_c / dI
             # Shrikumar 2016: gradient x input; of the symbols at a place only the one that stands there is not 0
             attribution_BT[part] = (gradient_BS1T * code_BS1T.detach()).sum(dim=(1, 2)).float().cpu()
@@ -61,13 +65,13 @@ def _one_hot(model: nn.Module) -> OneHot:
 
 
 @contextmanager
-def _borrowed(model: nn.Module, one_hot: OneHot) -> Iterator[list[Tensor]]:
-    """The model in eval mode; every code that its OneHot gives lands in the list, as a leaf. Undone at the end."""
-    taken: list[Tensor] = []
+def _borrowed(model: nn.Module, one_hot: OneHot) -> Iterator[list[tuple[Tensor, Tensor]]]:
+    """The model in eval mode; the texts that its OneHot gets and their codes, as leaves, land in the list."""
+    taken: list[tuple[Tensor, Tensor]] = []
 
     def take(module: nn.Module, inputs: tuple[Tensor, ...], code_BS1T: Tensor) -> Tensor:
-        taken.append(code_BS1T.detach().requires_grad_())
-        return taken[-1]
+        taken.append((inputs[0], code_BS1T.detach().requires_grad_()))
+        return taken[-1][1]
 
     modes = [(module, module.training) for module in model.modules()]
     hook = one_hot.register_forward_hook(take)

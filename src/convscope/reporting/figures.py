@@ -66,7 +66,7 @@ def _style() -> AbstractContextManager[None]:
     return matplotlib.rc_context(cast(Any, {**defaults, **STYLE}))
 
 
-def _styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     @wraps(draw)
     def styled(*args: P.args, **kwargs: P.kwargs) -> Figure:
         with _style():
@@ -74,7 +74,7 @@ def _styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     return styled
 
 
-@_styled
+@styled
 def heat_table(values: pd.DataFrame, text: pd.DataFrame, *, title: str = "", unit: str = "",
                bold: pd.DataFrame | None = None, limits: tuple[float, float] | None = None,
                rules: Sequence[int] = (), percent: bool = True) -> Figure:
@@ -113,7 +113,7 @@ def heat_table(values: pd.DataFrame, text: pd.DataFrame, *, title: str = "", uni
     return _titled(figure, title)
 
 
-@_styled
+@styled
 def curves(frame: pd.DataFrame, *, x: str, y: str, band: str | None = None, line: str | None = None,
            panel: str | None = None, log_x: bool = True, hlines: Mapping[str, Any] | None = None, title: str = "",
            x_label: str = "", y_label: str = "", y_limits: tuple[float, float] | None = None, percent: bool = True,
@@ -162,7 +162,7 @@ def curves(frame: pd.DataFrame, *, x: str, y: str, band: str | None = None, line
     return _titled(figure, title)
 
 
-@_styled
+@styled
 def image_sheet(images: Sequence[Sequence[Picture | tuple[str, np.ndarray]]], *, labels: Sequence[str] = (),
                 title: str = "", size: float = 1.05) -> Figure:
     """Rows of images, `labels` at the left of the rows, each image `size` inches wide and never smoothed.

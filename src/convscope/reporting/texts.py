@@ -22,7 +22,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.textpath import TextPath
 from matplotlib.transforms import IdentityTransform
 
-from convscope.reporting.figures import ACCENT, DIVERGING, INK, MUTED, _styled
+from convscope.reporting.figures import ACCENT, DIVERGING, INK, MUTED, styled
 
 SPACE, NEWLINE, UNKNOWN, CUT = "·", "⏎", "▯", "…"
 HOT = 0.2  # the share of the largest |heat| from which on a space is drawn
@@ -32,6 +32,7 @@ LEGEND = {"for the predicted class": 0.7, "against it": -0.7, "written by the si
 POINTS = 7.5
 CELL, LINE, SMALL = POINTS / 72 * 1233 / 2048, POINTS / 72 * 1.65, 0.145  # SMALL: a line of a title or a caption
 MARGIN, BETWEEN, BELOW = 0.12, 0.34, 0.2
+TITLE = 0.095  # width of a bold letter of the title
 LEAST = 58  # cells: room for the legend
 
 
@@ -82,12 +83,17 @@ class _Cells:
         """bool [n]: where the background asks for a white character."""
         return self.colours[:, :3] @ (0.299, 0.587, 0.114) < 0.55
 
+    @property
+    def faint(self) -> np.ndarray:
+        """bool [n]: signs that stand for a character rather than being it."""
+        return np.isin(list(self.glyphs), [SPACE, NEWLINE, UNKNOWN])
+
     def folded(self, width: int) -> int:
         """How many lines of `width` cells they take."""
         return math.ceil(len(self.glyphs) / width)
 
 
-@_styled
+@styled
 def text_sheet(rows: Sequence[Sequence[TextPanel]], *, columns: Sequence[str] = (), title: str = "", width: int = 64,
                max_characters: int = 320) -> Figure:
     """Rows of texts (one row per signal) under `columns` (clean, encoded), folded at `width` characters per line.
@@ -106,14 +112,16 @@ def text_sheet(rows: Sequence[Sequence[TextPanel]], *, columns: Sequence[str] = 
               for panel, shown in zip(*row, strict=True)] for row in zip(rows, cells, strict=True)]
     heights = [max((SMALL * sum(map(len, h)) + LINE * c.folded(width) for h, c in zip(*row, strict=True)), default=0)
                for row in zip(heads, cells, strict=True)]
-    y = MARGIN + 0.26 * bool(title) + 0.24 * bool(columns)
     lefts = [MARGIN + c * (room * CELL + BETWEEN) for c in range(most)]
-    size = (lefts[-1] + room * CELL + MARGIN, y + sum(heights) + BELOW * len(rows) + 0.16)
+    across = lefts[-1] + room * CELL + MARGIN
+    heading = wrap(title, round(across / TITLE))
+    y = MARGIN + 0.18 * len(heading) + 0.08 * bool(title) + 0.24 * bool(columns)
+    size = (across, y + sum(heights) + BELOW * len(rows) + 0.16)
     figure = Figure(figsize=size)
     page = figure.add_axes((0, 0, 1, 1), xlim=(0, size[0]), ylim=(size[1], 0))  # in inches from the top left
     page.set_axis_off()
-    if title:
-        page.text(MARGIN, MARGIN, title, va="top", fontsize=10, fontweight="bold")
+    for i, line in enumerate(heading):
+        page.text(MARGIN, MARGIN + 0.18 * i, line, va="top", fontsize=10, fontweight="bold")
     for left, name in zip(lefts, columns, strict=False):
         page.text(left, y - 0.09, name, va="bottom", fontsize=9, color=MUTED)
     drawn: list[tuple[str, float, float, str]] = []
@@ -141,7 +149,7 @@ def html_page(rows: Sequence[Sequence[TextPanel]], *, columns: Sequence[str] = (
             parts += [f"<section><h2>{escape(panel.title)}{column}</h2>", f"<p>{escape(panel.caption)}</p>",
                       f'<div class="text">{_spans(own)}</div>', f"<p>{escape(own.note)}</p></section>"]
         parts.append("</div>")
-    legend = " ".join(f'<span style="background:{to_hex(DIVERGING(0.5 + shade / 2))}"{_class(not shade, False)}>'
+    legend = " ".join(f'<span style="background:{to_hex(DIVERGING(0.5 + shade / 2))}"{_class(m=not shade)}>'
                       f"&nbsp;&nbsp;</span> {text}&ensp;" for text, shade in LEGEND.items())
     return HTML.format(title=escape(title or "Texts"), heading=f"<h1>{escape(title)}</h1>" if title else "",
                        n=len(max(rows, key=len)), width=width, ink=INK, muted=MUTED, accent=ACCENT, legend=legend,
@@ -166,6 +174,7 @@ h2, section > p {{ font-family: system-ui, sans-serif; }}
 .text {{ line-height: 1.6; white-space: break-spaces; word-break: break-all; margin: .3rem 0; }}
 .text span {{ padding: .12em 0; }}
 .w {{ color: #fff; }}
+.f {{ color: {muted}; }}
 .m {{ box-shadow: inset 0 0 0 1.5px {accent}, inset 0 0 0 2.5px #fff; }}
 @media (max-width: 60rem) {{ .row {{ grid-template-columns: minmax(0, {width}ch); gap: 1rem; }} }}
 </style>
@@ -247,7 +256,7 @@ def _panel(page: Axes, head: list[list[str]], shown: _Cells, left: float, top: f
                     aspect="auto", interpolation="nearest")
     _outlines(page, shown.marked, left, top, width)
     _lines(page, note, left, top + lines * LINE, fontsize=7, color=MUTED, style="italic")
-    inks = np.where(shown.dark, "white", np.where(np.isin(list(shown.glyphs), [SPACE, NEWLINE, UNKNOWN]), MUTED, INK))
+    inks = np.where(shown.dark, "white", np.where(shown.faint, MUTED, INK))
     places = [divmod(i, width) for i in range(n)]
     if shown.cut and places:  # right of the last character, in the margin where a line is full
         places.append((places[-1][0], places[-1][1] + 1))
@@ -282,7 +291,7 @@ def _write(page: Axes, drawn: list[tuple[str, float, float, str]]) -> None:
         own = [(x, y, ink) for other, x, y, ink in drawn if other == glyph]
         page.add_collection(PathCollection(
             [_outline(glyph)], sizes=(1,), offsets=[(x, y) for x, y, _ in own], offset_transform=page.transData,
-            facecolor=[ink for *_, ink in own], linewidth=0, transform=IdentityTransform()), autolim=False)
+            facecolor=[ink for *_, ink in own], linewidth=0, snap=False, transform=IdentityTransform()), autolim=False)
 
 
 def _legend(page: Axes, top: float) -> None:
@@ -297,13 +306,14 @@ def _legend(page: Axes, top: float) -> None:
 
 
 def _spans(shown: _Cells) -> str:
-    colours = [to_hex(colour) for colour in shown.colours]
-    spans = [f'<span style="background:{colour}"{_class(marked, dark)} title="character {i}: {heat:+.3g}">'
-             f"{escape(glyph)}</span>" for i, (glyph, colour, marked, dark, heat) in enumerate(
-                 zip(shown.glyphs, colours, shown.marked, shown.dark, shown.heat, strict=True), start=1)]
-    return "".join(spans) + CUT * shown.cut
+    """One span per character: its place, heat and looks."""
+    faint = shown.faint & ~shown.dark
+    looks = zip(shown.glyphs, shown.heat, shown.colours, shown.marked, shown.dark, faint, strict=True)
+    return "".join(f'<span style="background:{to_hex(colour)}"{_class(m=marked, w=white, f=grey)} '
+                   f'title="character {i}: {heat:+.3g}">{escape(glyph)}</span>'
+                   for i, (glyph, heat, colour, marked, white, grey) in enumerate(looks, start=1)) + CUT * shown.cut
 
 
-def _class(marked: bool, dark: bool) -> str:
-    names = [name for name, wanted in (("m", marked), ("w", dark)) if wanted]
+def _class(**wanted: bool) -> str:
+    names = [name for name, on in wanted.items() if on]
     return f' class="{" ".join(names)}"' if names else ""
