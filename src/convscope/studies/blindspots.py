@@ -44,7 +44,8 @@ def title(cfg: Mapping[str, Any]) -> str:
     """One line that names the cell for a person."""
     recipe = read_recipe(cfg)
     condition = f" on {recipe.condition.name} images" if recipe.condition else ""
-    raw = " (raw pixels)" if recipe.kind == "convnet" and not cfg.get("normalise", True) else ""
+    pixels = recipe.data.method.constants.get("KIND") != "text"
+    raw = " (raw pixels)" if recipe.kind == "convnet" and pixels and not recipe.normalise else ""
     return f"{recipe.signal.label}{condition} | {recipe.model.label}{raw} | seed {recipe.seed}"
 
 
@@ -65,6 +66,7 @@ def run(cfg: Mapping[str, Any], run: Run, *,
         on_epoch: Callable[[dict[str, float]], None] | None = None) -> Iterator[Row]:
     """Trains one model on one signal and yields accuracy, clean accuracy and reliance on the whole test split.
 
+    For a signal that tells only a part of the label also its ceiling, `signal_ceiling`, on the training split.
     Leaves instances.parquet (label, wrong label and the predictions of every test sample) and examples.npz beside them:
     a few samples before and after encoding and, of a ConvNet on texts, which characters it looks at.
     """

@@ -80,7 +80,7 @@ def new_classifier(recipe: Recipe, dataset: Dataset, carriers: np.ndarray) -> Cl
     A network for texts has the data's alphabet instead.
     """
     mean = std = None
-    if recipe.normalise:
+    if recipe.normalise and dataset.kind == "image":
         mean, std = channel_statistics(dataset.splits["train"].x() if recipe.condition else carriers)
     with seeded(recipe.seed, "init"):
         network = recipe.model.call(n_classes=dataset.n_classes, input_shape=dataset.input_shape,
