@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from convscope.data.dataset import Part, assemble, balanced_subset
+from convscope.data.dataset import Dataset, Part, assemble, balanced_subset
 
 
 def _images(n: int, seed: int = 0) -> np.ndarray:
@@ -145,6 +145,39 @@ def test_bringing_texts_into_order_in_place_is_fancy_indexing(n):
     assert np.array_equal(read_only, texts)
     assert np.shares_memory(made["in place"].splits["train"].stored, in_place)
     assert np.shares_memory(made["buffer"].splits["train"].stored, as_bytes)
+
+
+def _both(train: tuple, test: tuple) -> Dataset:
+    return assemble("toy", ["a", "b", "c"], {"train": Part(*train), "test": Part(*test)}, alphabet=ALPHABET)
+
+
+def test_splits_that_share_memory_keep_their_labels():
+    """Reordered in place, one split would mix up the other's texts."""
+    x, y = np.random.default_rng(3).integers(0, 6, (60, 6), dtype=np.uint8), np.arange(60) % 3
+    x[:, 0] = y
+    views = {"the same": (slice(None), slice(None)), "overlapping": (slice(40), slice(20, 60)),
+             "halves": (slice(30), slice(30, 60)), "every other": (slice(0, 60, 2), slice(1, 60, 2))}
+    for name, (one, other) in views.items():
+        expected = _both((list(x[one].copy()), y[one]), (list(x[other].copy()), y[other]))
+        whole = x.copy()
+        rows = list(whole[other])
+        for test in (whole[other], rows):
+            whole[:] = x
+            data = _both((whole[one], y[one]), (test, y[other]))
+            assert data.fingerprint == expected.fingerprint, name
+            for split in ("train", "test"):  # also once all of them are made
+                part = data.splits[split]
+                assert np.array_equal(part.stored, expected.splits[split].stored), name
+                assert part.stored[:, 0].tolist() == part.y.tolist(), name
+        assert np.array_equal(whole, x) == (name != "halves")
+
+
+def test_rows_that_overlap_are_not_reordered_in_place():
+    content = np.array([3, 1, 4, 1, 5, 2, 0, 5, 3, 5, 4], np.uint8)
+    rows = np.lib.stride_tricks.sliding_window_view(content, 6, writeable=True)
+    expected = _assemble(list(rows.copy()), [0, 1, 0, 1, 0, 1]).fingerprint
+    assert _assemble(rows, [0, 1, 0, 1, 0, 1]).fingerprint == expected
+    assert content.tolist() == [3, 1, 4, 1, 5, 2, 0, 5, 3, 5, 4]
 
 
 def test_images_are_never_reordered_in_place():

@@ -131,6 +131,8 @@ def test_class_names_come_from_their_file_or_number(tmp_path):
         _load(tmp_path / "named", classes=2)
     with pytest.raises(ValueError, match=r"no text has the label 4 of 1..4 \(the largest, 3, is in line 3\)"):
         _load(tmp_path / "plain", classes=4)
+    with pytest.raises(ValueError, match=r"no text has the label 4 of 1..1000000000000 "):
+        _load(tmp_path / "plain", classes=10**12)  # and does not count up to it
     _folder(tmp_path / "own", _files([*TRAIN, (4, "more than are named")], classes_txt=b"a\nb\nc\n"))
     with pytest.raises(ValueError, match=r"train.csv line 6: labels must be in 1..3, got 4"):
         _load(tmp_path)

@@ -12,6 +12,7 @@ from convscope.rows import read_csv
 
 RESULTS = Path(__file__).parents[2] / "results"
 REPORTS = sweep.reports(RESULTS)
+TEXTS = (".csv", ".md", ".tex", ".html")
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def rebuilt(tmp_path, monkeypatch):
 
 
 def texts(folder: Path) -> dict[str, bytes]:
-    return {file.name: file.read_bytes() for file in folder.iterdir() if file.suffix in (".csv", ".md", ".tex", ".html")}
+    return {file.name: file.read_bytes() for file in folder.iterdir() if file.suffix in TEXTS}
 
 
 @pytest.mark.skipif(not REPORTS, reason="no report is committed yet")

@@ -254,7 +254,8 @@ def test_a_network_on_texts(text_cell):
     run, cfg = text_cell("signal=mnemonic")
     rows = run.rows()
     assert [row.metric for row in rows] == METRICS and {row.n for row in rows} == {30}
-    assert {row.model for row in rows} == {"char_cnn features=6 units=8 dropout=0.1"} and rows[0].data.startswith("reviews reviews")
+    assert {row.model for row in rows} == {"char_cnn features=6 units=8 dropout=0.1"}
+    assert rows[0].data.startswith("reviews reviews")
     assert rows[0].axes["n_train"] == 120 and rows[0].axes["normalise"] is False
     with np.load(run.folder / "examples.npz") as stored:
         assert set(stored) == {"carrier", "encoded", *LOOKED}

@@ -75,13 +75,14 @@ class Part(NamedTuple):
 def assemble(name: str, class_names: Sequence[str], parts: Mapping[str, Part], *, alphabet: str = "") -> Dataset:
     """A data set from parts in any order: of texts where there is an alphabet, else of images.
 
-    A writeable matrix [N, T] of texts is brought into order in place: two copies of a large one might not fit.
-    Raises ValueError naming the sample or class that is wrong.
+    A matrix [N, T] of texts that is writeable, contiguous and no other split's memory is brought into order in place:
+    two copies of a large one might not fit. Raises ValueError naming the sample or class that is wrong.
     """
     kind = "text" if alphabet else "image"
     _check_classes(name, class_names, parts, f"{kind}s")
     _check_samples(name, parts, alphabet)
-    splits = {split: _canonical(part, kind) for split, part in parts.items()}
+    in_place = {split: kind == "text" and _alone(split, parts) for split in parts}
+    splits = {split: _canonical(part, kind, in_place[split]) for split, part in parts.items()}
     return Dataset(name, kind, splits, tuple(class_names), fingerprint(kind, class_names, splits, alphabet), alphabet)
 
 
@@ -155,7 +156,17 @@ def _check_samples(name: str, parts: Mapping[str, Part], alphabet: str) -> None:
                              f"alphabet), got {most} in {split}")
 
 
-def _canonical(part: Part, kind: str) -> Split:
+def _alone(split: str, parts: Mapping[str, Part]) -> bool:
+    """Whether a split's samples are one writeable block of memory, of which no other split is a view."""
+    own = parts[split].samples
+    if not isinstance(own, np.ndarray) or not own.flags.carray:
+        return False
+    others = [part.samples for name, part in parts.items() if name != split]
+    arrays = (array for other in others for array in ([other] if isinstance(other, np.ndarray) else other))
+    return not any(np.may_share_memory(own, array) for array in arrays)
+
+
+def _canonical(part: Part, kind: str, in_place: bool) -> Split:
     labels = np.asarray(part.labels, dtype=np.int64)
     digests = [hashlib.sha256(sample.tobytes()).digest() for sample in part.samples]
     order = sorted(range(len(labels)), key=lambda i: (labels[i], digests[i]))
@@ -165,12 +176,12 @@ def _canonical(part: Part, kind: str) -> Split:
         short = digests[i][:8]
         seen[short] += 1
         ids.append(short.hex() if seen[short] == 1 else f"{short.hex()}-{seen[short]}")
-    return Split(_ordered(part.samples, order, kind), labels[order], np.array(ids), kind)
+    return Split(_ordered(part.samples, order, in_place), labels[order], np.array(ids), kind)
 
 
-def _ordered(samples: Sequence[np.ndarray] | np.ndarray, order: Sequence[int], kind: str) -> np.ndarray:
-    """The samples in this order as one array; a writeable matrix of texts is permuted in place, cycle by cycle."""
-    if kind == "image" or not isinstance(samples, np.ndarray) or not samples.flags.writeable:
+def _ordered(samples: Sequence[np.ndarray] | np.ndarray, order: Sequence[int], in_place: bool) -> np.ndarray:
+    """The samples in this order as one array: a new one, or the same, permuted cycle by cycle."""
+    if not in_place or not isinstance(samples, np.ndarray):
         return np.stack([samples[i] for i in order])
     done = np.zeros(len(order), dtype=bool)
     for start in range(len(order)):

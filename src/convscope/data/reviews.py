@@ -184,7 +184,8 @@ def _check_labels(name: str, read: _Read, n_classes: int) -> None:
 def _check_gaps(train: _Read, n_classes: int) -> None:
     """A single wrong label would make up classes that no text has."""
     present = set(train.labels.tolist())
-    if without := [k for k in range(1, n_classes + 1) if k not in present]:
+    without = next((k for k in range(1, n_classes + 1) if k not in present), None)
+    if without is not None:
         last = int(np.argmax(train.labels))
-        raise ValueError(f"train.csv: no text has the label {without[0]} of 1..{n_classes} (the largest, "
+        raise ValueError(f"train.csv: no text has the label {without} of 1..{n_classes} (the largest, "
                          f"{train.labels[last]}, is in line {train.lines[last]}); correct it or set data.classes")
