@@ -55,6 +55,18 @@ def test_a_second_load_reads_the_same_from_a_memory_map(tmp_path, capsys):
     assert capsys.readouterr() == ("", "")
 
 
+def test_what_other_code_decoded_is_decoded_again(tmp_path, monkeypatch):
+    """A loader that draws otherwise, and whose author forgot its VERSION, must not find the earlier one's pixels."""
+    decode = _Decoder()
+    for i, (text, calls) in enumerate([("noise = 1", 1), ("noise = 1", 1), ("noise = 2", 2)]):
+        loaders = tmp_path / f"code{i}"
+        loaders.mkdir()
+        (loaders / "toy.py").write_text(text)
+        monkeypatch.setattr(cache_module, "LOADERS", loaders)
+        _load(tmp_path / "cache", decode)
+        assert decode.calls == calls
+
+
 def test_another_parameter_version_or_source_decodes_again(tmp_path):
     decode, folder = _Decoder(), tmp_path / "source"
     folder.mkdir()

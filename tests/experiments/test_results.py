@@ -2,13 +2,16 @@
 
 import json
 import shutil
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from convscope import sweep
+from convscope.family import bind
 from convscope.reporting import figures
 from convscope.rows import read_csv
+from convscope.runs import canonical
 
 RESULTS = Path(__file__).parents[2] / "results"
 REPORTS = sweep.reports(RESULTS)
@@ -55,6 +58,23 @@ def test_every_row_says_where_it_was_measured(name):
     assert {row.run_id for row in rows} == set(told)
     for entry in told.values():
         assert entry["libraries"]["torch"] and entry["wall_seconds"] > 0 and entry["config"]["data"]["fingerprint"]
+
+
+@pytest.mark.parametrize(("name", "needs"), [
+    ("digits", ["scikit-learn"]), ("documentation", ["numpy", "scipy", "scikit-learn", "pandas", "matplotlib"])])
+def test_the_embedded_sets_are_those_of_the_results(name, needs, tmp_path):
+    """What a loader gives today is what the committed rows were measured on: else they cannot be reproduced."""
+    places = [json.loads((RESULTS / report / "provenance.json").read_text()) for report in REPORTS]
+    told = [entry for place in places for entry in place.values() if entry["config"]["data"]["name"] == name]
+    if not told:
+        pytest.skip(f"no result on {name} is committed")
+    if not all(entry["libraries"].get(library) == version(library) for entry in told for library in needs):
+        pytest.skip("other versions of the libraries are installed than the results had")
+    given = {canonical({k: v for k, v in entry["config"]["data"].items() if k not in ("fingerprint", "version")}):
+             entry["config"]["data"]["fingerprint"] for entry in told}
+    for config, fingerprint in given.items():
+        data = bind("data", json.loads(config))
+        assert data.call(roots=[], cache=tmp_path).fingerprint == fingerprint
 
 
 @pytest.mark.skipif(not (RESULTS / "ledger.md").is_file(), reason="no ledger is committed yet")

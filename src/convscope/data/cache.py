@@ -1,8 +1,8 @@
 """A data set decoded once: memory-mapped arrays in `<cache>/<name>-<fingerprint[:16]>/`, found again by a small index.
 
-`<cache>/index/<key>.json` names the entry; the key covers the data's name, its parameters, the loader's version, and
-where the sources lie with their relative names, sizes and modification times. An entry that differs from its checksums
-is rebuilt.
+`<cache>/index/<key>.json` names the entry; the key covers the data's name, its parameters, the code of convscope's
+loaders, the version that a loader gives itself, and where the sources lie with their relative names, sizes and
+modification times. An entry that differs from its checksums is rebuilt.
 """
 
 import hashlib
@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ from filelock import FileLock
 from convscope.data.dataset import Dataset, Split
 
 FORMAT = 1
+LOADERS = Path(__file__).parent
 ANNOUNCED_BYTES = 10_000_000  # sources from this size on are worth a line on stderr
 
 
@@ -84,8 +86,14 @@ def _key(name: str, version: int, parameters: Mapping[str, Any], listing: Listin
     # The folder counts too: unpacked archives often carry one modification time for all, and then two different sets
     # with equal names and sizes (plain idx files) would be taken for each other.
     where = None if listing is None else [str(listing.folder.absolute()), [list(f) for f in listing.files]]
-    text = json.dumps([FORMAT, name, version, dict(parameters), where], sort_keys=True)
+    text = json.dumps([FORMAT, name, version, _code(LOADERS), dict(parameters), where], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+@lru_cache
+def _code(folder: Path) -> str:
+    """sha256 over the loaders' sources: what an earlier one decoded is not taken for what this one would."""
+    return hashlib.sha256(b"".join(file.read_bytes() for file in sorted(folder.glob("*.py")))).hexdigest()
 
 
 def _lookup(cache: Path, index: Path, name: str) -> Dataset | None:
