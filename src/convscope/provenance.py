@@ -14,7 +14,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-LIBRARIES = ("torch", "torchvision", "lightning", "numpy", "scikit-learn", "pandas")
+PLACES = ("env.data_root=", "env.cache_root=")  # overrides that say where files lie and change no result
+LIBRARIES = ("torch", "torchvision", "lightning", "numpy", "scipy", "scikit-learn", "pandas", "matplotlib")
 
 
 @lru_cache(maxsize=1)
@@ -48,11 +49,12 @@ def measured() -> Iterator[dict[str, Any]]:
 
 
 def command_line() -> str:
-    """The command as it was typed, without the folder of the script; also in a process that a launcher started."""
+    """The command as it was typed, without this machine's folders; also in a process that a launcher started."""
     if "CONVSCOPE_COMMAND" in os.environ:
         return os.environ["CONVSCOPE_COMMAND"]
     script = Path(sys.argv[0])
-    return shlex.join([f"{script.parent.name}/{script.name}", *sys.argv[1:]])
+    told = [argument for argument in sys.argv[1:] if not argument.startswith(PLACES)]
+    return shlex.join([f"{script.parent.name}/{script.name}", *told])
 
 
 def _version(name: str) -> str | None:
