@@ -47,9 +47,11 @@ def _row(arrays: Mapping[str, np.ndarray], base: str, signal: str, i: int) -> li
         if part == "encoded" and signal == "clean":
             continue
         pred, prob = arrays[f"{base}{part}_pred"][i], arrays[f"{base}{part}_prob"][i]
+        heat = arrays[f"{base}{part}_heat"][i]
         panels.append(TextPanel(
-            title=signal, text=text, heat=arrays[f"{base}{part}_heat"][i], marked=written if part == "encoded" else [],
-            caption=f"label {arrays[base + 'label'][i]}, predicted {pred} with {prob:.0%}"))
+            title=signal, text=text, heat=heat, marked=written if part == "encoded" else [],
+            caption=f"label {arrays[base + 'label'][i]}, predicted {pred} with {prob:.0%}; the strongest character moves "
+                    f"its score by {np.abs(heat).max():.2g}"))
     return panels
 
 
