@@ -50,8 +50,8 @@ def _row(arrays: Mapping[str, np.ndarray], base: str, signal: str, i: int) -> li
         heat = arrays[f"{base}{part}_heat"][i]
         panels.append(TextPanel(
             title=signal, text=text, heat=heat, marked=written if part == "encoded" else [],
-            caption=f"label {arrays[base + 'label'][i]}, predicted {pred} with {prob:.0%}; the strongest character moves "
-                    f"its score by {np.abs(heat).max():.2g}"))
+            caption=f"label {arrays[base + 'label'][i]}, predicted {pred} with {prob:.0%}; "
+                    f"the strongest character moves its score by {np.abs(heat).max():.2g}"))
     return panels
 
 
