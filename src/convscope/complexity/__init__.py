@@ -1,0 +1,1 @@
+"""Numbers about a labelled data set, without a network: how much there is to learn, and how classes overlap."""

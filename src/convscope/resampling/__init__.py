@@ -1,0 +1,1 @@
+"""Imbalanced classes: resamplers with the interface of imbalanced-learn, and a sampler for torch."""
