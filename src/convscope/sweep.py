@@ -249,7 +249,8 @@ def _versions(row: Row, config: Mapping[str, Any]) -> dict[tuple[str, str], Any]
     """The version of the study and of each method behind a row, and its data's fingerprint."""
     found = {(key, part["name"]): part["version"] for key, part in config.items()
              if isinstance(part, dict) and "version" in part}
-    return found | {("study", row.study): config["version"], ("data", row.data): config["data"]["fingerprint"]}
+    data = f"{row.data} {config['data'].get('draw', '')}"  # a set that a seed draws is another one for each seed
+    return found | {("study", row.study): config["version"], ("data", data): config["data"]["fingerprint"]}
 
 
 def _known_seconds(cells: Sequence[Cell], results: Path) -> dict[str, float]:

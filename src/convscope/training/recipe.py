@@ -2,12 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convscope.data.dataset import Dataset, balanced_subset
-from convscope.data.roots import default_cache, search_roots
+from convscope.data.loading import data_identity, data_label, load_bound
 from convscope.family import Bound, ConfigError, bind
 from convscope.rng import derive, numpy_rng, torch_rng
 from convscope.training.regime import Regime
@@ -43,10 +41,8 @@ class Recipe:
 
     @property
     def data_label(self) -> str:
-        """The data set in a row: its name and what differs from its defaults, of a path only the last part."""
-        given = {k: Path(v).stem if k == "path" else f"{k}={v:g}" if isinstance(v, float) else f"{k}={v}"
-                 for k, v in self.data.given.items()}
-        return " ".join([self.data.name.rpartition(".")[2], *given.values()])
+        """The data set in a row."""
+        return data_label(self.data)
 
     def check_kind(self, kind: str) -> None:
         """Raises ValueError where the signal, the condition or the model is not for data of this kind."""
@@ -58,7 +54,7 @@ class Recipe:
     def identity(self, dataset: Dataset) -> dict[str, Any]:
         """What a run's hash holds of this recipe; what is at its neutral value is left out."""
         found: dict[str, Any] = {
-            "data": {"name": self.data.name, "fingerprint": dataset.fingerprint}, "signal": self.signal.identity(),
+            "data": data_identity(self.data, dataset, seed=self.seed), "signal": self.signal.identity(),
             "model": self.model.identity(), "seed": self.seed,
         }
         if self.condition is not None:
@@ -101,9 +97,7 @@ def read_recipe(cfg: Mapping[str, Any]) -> Recipe:
 
 def load_data(recipe: Recipe, env: Mapping[str, Any]) -> Dataset:
     """The recipe's data set, found as `env` says; memory-mapped, so that a second call costs nothing."""
-    cache = Path(env["cache_root"]).expanduser() if env.get("cache_root") else default_cache()
-    return _load(recipe.data.name, tuple(sorted(recipe.data.arguments.items())),
-                 tuple(search_roots(env.get("data_root"))), cache, bool(env.get("download", False)))
+    return load_bound(recipe.data, env, seed=recipe.seed)
 
 
 def training_set(recipe: Recipe, dataset: Dataset) -> tuple["torch.Tensor", "torch.Tensor", "torch.Tensor"]:
@@ -140,9 +134,3 @@ def _encoded(recipe: Recipe, dataset: Dataset, name: str, index: Any,
         raise ValueError(f"the signal {recipe.signal.name} wrote the character index {int(encoded.max())}, the "
                          f"alphabet has {len(dataset.alphabet)} characters; use a larger alphabet or fewer classes")
     return x, encoded, y
-
-
-@lru_cache(maxsize=4)
-def _load(name: str, arguments: tuple, roots: tuple[Path, ...], cache: Path, download: bool) -> Dataset:
-    bound = bind("data", {"name": name, **dict(arguments)})
-    return bound.function()(roots=list(roots), cache=cache, download=download, **bound.arguments)
