@@ -81,9 +81,9 @@ def test_contract(name: str, kind: str) -> None:
     assert np.array_equal(pickle.loads(pickle.dumps(estimators[0])).predict(flat), pred)
 
 
-def test_every_baseline_but_those_on_words_serves_both_kinds() -> None:
+def test_every_baseline_but_those_on_words_serves_every_kind() -> None:
     assert WORDS == ["bag_of_words", "tfidf"]
-    assert all(kinds == ("image", "text") for name, kinds in KINDS.items() if name not in WORDS)
+    assert all(kinds == ("image", "table", "text") for name, kinds in KINDS.items() if name not in WORDS)
 
 
 @pytest.mark.parametrize(("signal", "model"), [

@@ -12,16 +12,19 @@ from convscope.rng import seeded, torch_rng
 NETWORKS = [n for n in family.names("models") if family.describe("models", n).constants["KIND"] != "classical"]
 KINDS = {name: family.describe("models", name).constants["KINDS"] for name in family.names("models")}
 SETTINGS = {"resnet": {"depth": 8}, "vit": {"depth": 2, "dim": 32}, "convnext": {"dims": (8, 16), "depths": (1, 1)},
-            "char_cnn": {"features": 8, "units": 12}}
-SHAPES = {"image": [(1, 16, 16), (3, 32, 32)], "text": [(123,), (200,)]}
-SERVED = [(name, shape) for name in NETWORKS for kind in KINDS[name] for shape in SHAPES[kind]]
+            "char_cnn": {"features": 8, "units": 12}, "imagenet": {"arch": "resnet18"},
+            "vgg": {"depth": 11, "width": 0.2}, "alexnet": {"width": 0.2}}
+SHAPES = {"image": [(1, 16, 16), (3, 32, 32)], "text": [(123,), (200,)], "table": [(2,), (30,)]}
+TEXTS = [*SHAPES["text"], (6,)]
+COLOUR = ("imagenet",)  # made for colour images, of 32 x 32 at least
+SERVED = [(name, shape) for name in NETWORKS for kind in KINDS[name] for shape in SHAPES[kind][name in COLOUR:]]
 ALPHABET = " " + string.ascii_lowercase + string.digits
 
 
 def network(name: str, shape: tuple[int, ...], n_classes: int = 7) -> nn.Module:
     bound = family.bind("models", {"name": name, **SETTINGS.get(name, {})})
     with seeded(0, "init"):
-        return bound.call(n_classes=n_classes, input_shape=shape, alphabet=ALPHABET if len(shape) == 1 else "")
+        return bound.call(n_classes=n_classes, input_shape=shape, alphabet=ALPHABET if shape in TEXTS else "")
 
 
 def images(shape: tuple[int, ...], n: int = 4) -> torch.Tensor:
@@ -34,7 +37,7 @@ def texts(shape: tuple[int, ...], n: int = 4) -> torch.Tensor:
 
 
 def inputs(shape: tuple[int, ...], n: int = 4) -> torch.Tensor:
-    return texts(shape, n) if len(shape) == 1 else images(shape, n)
+    return texts(shape, n) if shape in TEXTS else images(shape, n)
 
 
 def test_kinds() -> None:
@@ -43,7 +46,7 @@ def test_kinds() -> None:
     assert [name for name in NETWORKS if kinds[name] == "shallow"] == ["linear_softmax", "shallow_max"]
     assert {name for name in NETWORKS if "text" in KINDS[name]} == {"char_cnn", "linear_softmax", "shallow_max"}
     assert {name for name in NETWORKS if "image" not in KINDS[name]} == {"char_cnn"}
-    assert all(set(served) <= {"image", "text"} and served for served in KINDS.values())
+    assert all(set(served) <= {"image", "table", "text"} and served for served in KINDS.values())
 
 
 @pytest.mark.parametrize(("name", "shape"), SERVED)

@@ -7,7 +7,7 @@ from convscope.family import Count
 
 VERSION = 1
 KIND = "classical"
-KINDS = ("image", "text")
+KINDS = ("image", "table", "text")
 
 
 def build(*, n_classes: int, input_shape: tuple[int, ...], random_state: int, max_depth: Count | None = None,

@@ -7,7 +7,7 @@ from convscope.family import NonNegative
 
 VERSION = 1
 KIND = "classical"
-KINDS = ("image", "text")
+KINDS = ("image", "table", "text")
 
 
 def build(*, n_classes: int, input_shape: tuple[int, ...], random_state: int,

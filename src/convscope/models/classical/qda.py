@@ -10,7 +10,7 @@ from convscope.models.classical.features import on
 
 VERSION = 1
 KIND = "classical"
-KINDS = ("image", "text")
+KINDS = ("image", "table", "text")
 
 
 def build(*, n_classes: int, input_shape: tuple[int, ...], random_state: int, reg_param: Fraction = 1e-10,
