@@ -1,0 +1,35 @@
+"""The resamplers of imbalanced-learn by name: the paper's SMOTE and Tomek links, both, and random ones as controls."""
+
+from typing import Any
+
+import numpy as np
+
+VERSION = 1
+NAMES = ("none", "random_over", "random_under", "smote", "tomek", "smote_tomek")
+NEIGHBOURS = 5  # of SMOTE, as Chawla et al. 2002
+
+
+def build(name: str, y: np.ndarray, *, random_state: int) -> Any:
+    """A sampler with `fit_resample` for the labels y, None for "none"; every class becomes as frequent as the other.
+
+    (Tomek links only remove the majority's points on the border.) SMOTE interpolates between 5 nearest neighbours of a
+    rare class, or all where there are fewer. Raises ValueError for an unknown name, or SMOTE of a single sample.
+    """
+    from imblearn import combine, over_sampling, under_sampling
+
+    if name not in NAMES:
+        raise ValueError(f"no resampling method {name!r}; there are {', '.join(NAMES)}")
+    if name == "none":
+        return None
+    if name == "random_over":
+        return over_sampling.RandomOverSampler(random_state=random_state)
+    if name == "random_under":
+        return under_sampling.RandomUnderSampler(random_state=random_state)
+    if name == "tomek":
+        return under_sampling.TomekLinks()
+    rarest = int(np.unique(y, return_counts=True)[1].min())
+    if rarest < 2:
+        raise ValueError(f"{name} interpolates between samples of the rare class, which has {rarest}; give it at least "
+                         "2, or take random_over")
+    smote = over_sampling.SMOTE(k_neighbors=min(NEIGHBOURS, rarest - 1), random_state=random_state)
+    return smote if name == "smote" else combine.SMOTETomek(smote=smote, random_state=random_state)
