@@ -139,7 +139,7 @@ def rebuild(folder: Path) -> list[Path]:
         raise ValueError(f"{folder / 'rows.csv'} holds no row: run its experiment first")
     module = study(rows[0].study)
     return write_report(folder, tables=module.tables(rows), figures=module.figures(rows, arrays), rows=rows,
-                        arrays=arrays, pages=module.pages(arrays))
+                        arrays=arrays, pages=module.pages(rows, arrays))
 
 
 def reports(results: Path) -> list[str]:
@@ -203,7 +203,7 @@ def _write(done: Sequence[Cell], folder: Path) -> str:
             rows, arrays = merge(_fresh(old_rows, known, rows, runs), rows), {**old_arrays, **arrays}
         tables = module.tables(rows)
         files = write_report(folder, tables=tables, figures=module.figures(rows, arrays), rows=rows, arrays=arrays,
-                             pages=module.pages(arrays))
+                             pages=module.pages(rows, arrays))
         known |= {run.id: {**run.provenance(), "config": run.config()} for run in runs}
         wanted = {row.run_id for row in rows}
         write_json(folder / "provenance.json", {key: known[key] for key in sorted(known) if key in wanted})

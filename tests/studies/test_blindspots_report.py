@@ -289,14 +289,14 @@ def looked(place: str = "", data: str = "documentation", signals=("clean", "mnem
 def test_sheets_of_characters():
     rows = review(SMALL, "clean", 0.5)
     assert set(figures(rows, looked())) == {"heat", "characters"}
-    page = pages(looked())["characters"]
+    page = pages(rows, looked())["characters"]
     assert page.count("label numpy, predicted scipy with 50%") == 3  # clean once, the signal's text before and after
     assert page.count("label scipy, predicted scipy with 25%") == 3 and "<b>" not in page
     hidden = looked("restricted/", YELP)
-    assert set(figures(rows, hidden)) == {"heat", "restricted/characters"} and set(pages(hidden)) == {
+    assert set(figures(rows, hidden)) == {"heat", "restricted/characters"} and set(pages(rows, hidden)) == {
         "restricted/characters"}
     both = {**looked(), **looked(data="other")}
-    assert set(pages(both)) == {"characters_documentation", "characters_other"}
+    assert set(pages(rows, both)) == {"characters_documentation", "characters_other"}
 
 
 def test_figures():

@@ -221,12 +221,21 @@ def save(figure: Figure, folder: Path, name: str, *, dpi: int = 200) -> list[Pat
     metadata: dict[str, dict[str, Any]] = {
         "png": {"Software": None}, "pdf": {"CreationDate": None, "Producer": None, "Creator": None}}
     paths = [folder / f"{name}.{suffix}" for suffix in metadata]
-    with _style():
-        for path, (suffix, entries) in zip(paths, metadata.items(), strict=True):
-            out = io.BytesIO()
-            figure.savefig(out, format=suffix, dpi=dpi, metadata=entries)
-            write_bytes(path, out.getvalue())
+    for path, (suffix, entries) in zip(paths, metadata.items(), strict=True):
+        write_bytes(path, _drawn(figure, suffix, dpi, entries))
     return paths
+
+
+def as_png(figure: Figure, *, dpi: int = 110) -> bytes:
+    """The figure as png, to stand inside a page."""
+    return _drawn(figure, "png", dpi, {"Software": None})
+
+
+def _drawn(figure: Figure, suffix: str, dpi: int, metadata: dict[str, Any]) -> bytes:
+    out = io.BytesIO()
+    with _style():
+        figure.savefig(out, format=suffix, dpi=dpi, metadata=metadata)
+    return out.getvalue()
 
 
 def _points(frame: pd.DataFrame, x: str, y: str, band: str | None, line: str | None, panel: str | None) -> pd.DataFrame:

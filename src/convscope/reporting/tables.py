@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NOT_RUN = "not run"
+SENTENCE = 60  # characters from which on a cell is a sentence, not a number
 _MARKDOWN = str.maketrans({c: f"\\{c}" for c in "\\|*<`"} | {"\n": " "})
 _LATEX = str.maketrans({
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
@@ -188,9 +189,12 @@ def _marked(table: Table, escapes: dict[int, str], strong: str) -> list[list[str
 def render(table: Table, *, width: int = 120, ansi: bool = False) -> str:
     """Aligned text for a terminal of `width` columns: headings wrapped, bold by ANSI codes where `ansi`.
 
-    A table that is too wide first loses the spaces around ±, then shows its columns in several blocks.
+    A table that is too wide first loses the spaces around ±, then shows its columns in several blocks. One of
+    sentences shows its rows one below the other.
     """
     levels, cells, heads = len(table.levels), table.cells(), table.headings
+    if any(len(cell) > SENTENCE for line in cells for cell in line[levels:]):
+        return _stacked(table, width)
     if _total(_widths(heads, cells), 2) > width:
         cells = [[c.replace(" ± ", "±") for c in line] for line in cells]
     gap = 2 if _total(_widths(heads, cells), 2) <= width else 1
@@ -205,6 +209,19 @@ def render(table: Table, *, width: int = 120, ansi: bool = False) -> str:
     bold = table.emphasis() if ansi else [[False] * len(heads) for _ in cells]
     parts = ["\n".join(_block(heads, cells, bold, widths, chosen, levels, gap)) for chosen in blocks]
     return textwrap.fill(table.caption, width) + "\n\n" + "\n\n".join(parts) + "\n"
+
+
+def _stacked(table: Table, width: int) -> str:
+    """Each row as a paragraph: its name, then every column's heading and text."""
+    levels, heads = len(table.levels), table.headings
+    left = 2 + max(map(len, heads[levels:]))
+    parts = []
+    for line in table.cells():
+        fields = [textwrap.fill(cell, width, initial_indent=f"  {head}".ljust(left + 2),
+                                subsequent_indent=" " * (left + 2))
+                  for head, cell in zip(heads[levels:], line[levels:], strict=True)]
+        parts.append("\n".join([", ".join(line[:levels]), *fields]))
+    return "\n\n".join([textwrap.fill(table.caption, width), *parts]) + "\n"
 
 
 def _block(heads: list[str], cells: list[list[str]], bold: list[list[bool]], widths: list[int], chosen: list[int],

@@ -21,6 +21,13 @@ def texts(x: Tensor, y: Tensor, n_classes: int) -> Tensor:
     return _labels(x, y, n_classes, "text")
 
 
+def rows(x: Tensor, y: Tensor, n_classes: int) -> Tensor:
+    """As `carriers`, for tables: x must be float32 [N, D]."""
+    if x.dtype != torch.float32 or x.ndim != 2:
+        raise ValueError(f"x must be float32 [N, D], got {_kind(x)}; convert the columns to numbers")
+    return _labels(x, y, n_classes, "row")
+
+
 def _labels(x: Tensor, y: Tensor, n_classes: int, sample: str) -> Tensor:
     if y.is_floating_point() or y.dtype == torch.bool or y.shape != x.shape[:1]:
         raise ValueError(f"y must be whole numbers [{len(x)}], one per {sample}, got {_kind(y)}")

@@ -3,14 +3,14 @@
 import torch
 from torch import Tensor
 
-from convscope.signals.checks import carriers, texts
+from convscope.signals.checks import carriers, rows, texts
 
 VERSION = 1
-KINDS = ("image", "text")
+KINDS = ("image", "table", "text")
 
 
 def encode(x: Tensor, y: Tensor, *, n_classes: int, key: int, rng: torch.Generator) -> Tensor:
     """A copy of x: the labels are checked and left out, so that clean and encoded cells take one path."""
-    check = texts if x.ndim == 2 else carriers
+    check = carriers if x.ndim != 2 else rows if x.is_floating_point() else texts
     check(x, y, n_classes)
     return x.clone()

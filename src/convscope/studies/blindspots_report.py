@@ -83,7 +83,7 @@ def figures(rows: Sequence[Row], arrays: Mapping[str, np.ndarray]) -> dict[str, 
     return found
 
 
-def pages(arrays: Mapping[str, np.ndarray]) -> dict[str, str]:
+def pages(rows: Sequence[Row], arrays: Mapping[str, np.ndarray]) -> dict[str, str]:
     """The sheets of texts as html pages, with every text that was kept."""
     from convscope.reporting.texts import html_page
     from convscope.studies.blindspots_texts import COLUMNS, text_sheets

@@ -63,7 +63,7 @@ def figures(rows: Sequence[Row], arrays: Mapping[str, np.ndarray]) -> dict[str, 
     return found
 
 
-def pages(arrays: Mapping[str, np.ndarray]) -> dict[str, str]:
+def pages(rows: Sequence[Row], arrays: Mapping[str, np.ndarray]) -> dict[str, str]:
     """No html."""
     return {}
 
