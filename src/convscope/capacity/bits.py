@@ -99,7 +99,7 @@ def _bottleneck(found: Sequence[Operation], sizes: Sequence[int], first: float) 
     least = first
     for one, size in zip(found, sizes, strict=True):
         reach.append(max((passed[i] for i in one.inputs), default=first))
-        if one.inputs:
+        if one.inputs and (one.parameters or math.isfinite(least)):  # a flattened input is still the input
             least = min(least, size)
         passed.append(least)
     return reach, passed

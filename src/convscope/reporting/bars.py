@@ -10,8 +10,8 @@ from convscope.reporting.figures import DASHES, FAINT, MUTED, PALETTE, styled
 
 @styled
 def dots(values: Mapping[str, float], *, levels: Mapping[str, float] | None = None, x_label: str = "",
-         title: str = "") -> Figure:
-    """One line with a dot per name, on a logarithmic axis; `levels` are dashed vertical lines with their names."""
+         title: str = "", log_x: bool = True) -> Figure:
+    """One line with a dot per name, on a logarithmic axis or one from 0; `levels` are dashed vertical lines."""
     figure = Figure(figsize=(6.2, 1.1 + 0.22 * len(values)), layout="constrained")
     axes = figure.add_subplot()
     names = list(values)
@@ -19,7 +19,10 @@ def dots(values: Mapping[str, float], *, levels: Mapping[str, float] | None = No
     axes.plot(list(values.values()), range(len(names)), "o", color=PALETTE[0], markersize=5)
     for i, (name, value) in enumerate((levels or {}).items()):
         axes.axvline(value, color=PALETTE[1], linewidth=1.1, dashes=DASHES[i % len(DASHES)], label=name)
-    axes.set_xscale("log")
+    if log_x:
+        axes.set_xscale("log")
+    else:
+        axes.set_xlim(0, 1.05 * max(values.values()))
     axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
     axes.set_ylim(-0.7, len(names) - 0.3)
     axes.tick_params(length=2.5)

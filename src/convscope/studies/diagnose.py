@@ -215,7 +215,7 @@ def _training(recipe: Recipe, dataset: Dataset, run: Run, env: Mapping[str, Any]
     probe = torch.from_numpy(split.x(_spread(len(split), PROBED)))
     modes = checkup.evaluation(model, probe, seed=recipe.seed, env=env)
     yield "repeated", modes.repeated, "", len(probe), {"split": "test", "wrong": modes.random}
-    yield "alone", modes.alone, "", len(probe), {"split": "test", "wrong": modes.mixed}
+    yield "mixed_in", modes.mixed_in, "", len(probe), {"split": "test", "wrong": modes.mixed}
     for units in checkup.dead_units(model, probe, env=env):
         yield "units", units.total, "units", len(probe), {"split": "test", "layer": units.name}
         yield "dead_units", units.dead, "units", len(probe), {"split": "test", "layer": units.name}

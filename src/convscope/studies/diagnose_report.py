@@ -100,8 +100,9 @@ def figures(rows: Sequence[Row], arrays: Mapping[str, np.ndarray]) -> dict[str, 
     for key, own in runs.items():
         one = Measured(own)
         counts = {str(r.axes["class"]): r.value for r in reversed(one.all("class_samples", "train"))}
-        if len(counts) <= 40 and min(counts.values()) > 0:
-            found[_named("classes", key, runs)] = dots(counts, x_label="training samples", title="Samples per class")
+        if len(counts) <= 40:
+            found[_named("classes", key, runs)] = dots(counts, x_label="training samples", title="Samples per class",
+                                                       log_x=False)
         base = f"{one.first.data}/{one.first.model}/{one.first.seed}"
         if f"{base}/lr" in arrays:
             loss = arrays[f"{base}/loss"]
@@ -265,20 +266,20 @@ def _rate(one: Measured) -> Iterator[Finding]:
 
 
 def _modes(one: Measured) -> Iterator[Finding]:
-    repeated, alone = (next(iter(one.all(metric)), None) for metric in ("repeated", "alone"))
-    if repeated is None or alone is None:
+    repeated, mixed = (next(iter(one.all(metric)), None) for metric in ("repeated", "mixed_in"))
+    if repeated is None or mixed is None:
         return
     measured = (f"in eval mode, logits change by {repeated.value:.1%} of the largest from pass to pass, and by "
-                f"{alone.value:.1%} when inputs come one by one")
+                f"{mixed.value:.1%} when the others of the batch change")
     if repeated.axes["wrong"]:
         yield Finding("chance at evaluation", "problem", measured, "Something random is active at evaluation, most "
                       "likely dropout: functional.dropout(x) without training=self.training is always on.",
                       "Pass training=self.training, or use the module nn.Dropout.")
-    if alone.axes["wrong"]:
+    if mixed.axes["wrong"]:
         yield Finding("batches at evaluation", "problem", measured, "A prediction depends on the other inputs of its "
                       "batch, most likely by a batch norm that uses the batch's statistics: so does the accuracy.",
                       "Use nn.BatchNorm with track_running_stats, and call eval() on the whole model.")
-    if not repeated.axes["wrong"] and not alone.axes["wrong"]:
+    if not repeated.axes["wrong"] and not mixed.axes["wrong"]:
         yield Finding("evaluation mode", "ok", measured, "Dropout and batch norm are off at evaluation, as they must.")
 
 

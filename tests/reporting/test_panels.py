@@ -1,0 +1,50 @@
+"""Panels, dots and bars: what is drawn is what was given; and tables of sentences."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.patches import Rectangle
+
+from convscope.reporting.bars import dots, stacks
+from convscope.reporting.figures import as_png
+from convscope.reporting.panels import Points, matrices, scatter
+from convscope.reporting.tables import Table, render
+
+
+def test_scatter_draws_every_point_of_every_class() -> None:
+    x, y = np.arange(20.0).reshape(10, 2), np.array([0, 1] * 5)
+    figure = scatter({"a_b": Points(x, y), "c": Points(x[:2], y[:2], ["cat", "dog"])}, title="T")
+    first, second = figure.axes
+    drawn = [np.asarray(one.get_offsets()) for one in first.collections]
+    np.testing.assert_array_equal(drawn[0], x[y == 0])
+    np.testing.assert_array_equal(drawn[1], x[y == 1])
+    assert first.get_title(loc="left") == "a b" and [t.get_text() for t in second.texts] == ["cat", "dog"]
+    with pytest.raises(ValueError, match="at least one, got none"):
+        scatter({})
+
+
+def test_matrices_are_shown_with_their_classes() -> None:
+    w = np.array([[1, 0.25], [0.25, 1]])
+    figure = matrices({"m": (w, ["x", "y"]), "many": (np.eye(20), [str(i) for i in range(20)])}, columns=2)
+    np.testing.assert_array_equal(np.asarray(figure.axes[0].images[0].get_array()), w)
+    assert [t.get_text() for t in figure.axes[0].get_xticklabels()] == ["x", "y"]
+    assert "19" not in [t.get_text() for t in figure.axes[1].get_xticklabels()]  # too many names to read
+
+
+def test_dots_and_stacks() -> None:
+    figure = dots({"a": 10.0, "b": 1000.0}, levels={"need": 100.0}, x_label="bits")
+    axes = figure.axes[0]
+    assert axes.get_xscale() == "log" and np.array_equal(axes.lines[0].get_xdata(), [10.0, 1000.0])
+    assert np.array_equal(axes.lines[1].get_xdata(), [100.0, 100.0])
+    assert dots({"a": 0.0, "b": 3.0}, log_x=False).axes[0].get_xlim()[0] == 0
+    bars = stacks(["one", "two"], {"p": np.array([1.0, 2.0]), "q": np.array([np.inf, 4.0])}).axes[0]
+    assert [bar.get_height() for bar in bars.patches if isinstance(bar, Rectangle)] == [1.0, 2.0, 4.0]  # what is not finite has no bar
+    assert as_png(figure)[:4] == b"\x89PNG"
+
+
+def test_sentences_are_stacked() -> None:
+    long = "This sentence is much longer than a number and would make a table as wide as a street. " * 2
+    frame = pd.DataFrame({"measured": ["1 of 2", "3"], "meaning": [long.strip(), "short"]}, index=["data", "gap"])
+    text = render(Table("findings", "Caption.", frame, index_name="finding"), width=80)
+    assert max(map(len, text.splitlines())) <= 80 and "data\n  measured  1 of 2\n  meaning   This" in text
+    assert "gap\n  measured  3\n  meaning   short" in text

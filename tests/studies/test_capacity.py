@@ -1,0 +1,80 @@
+"""The study capacity: its rows against the counts themselves, and its report."""
+
+import pytest
+
+from convscope import sweep
+from convscope.capacity.bits import capacity_bits
+from convscope.complexity import thresholds
+from convscope.data.loading import load_bound
+from convscope.family import ConfigError, bind
+from convscope.runs import Run
+from convscope.studies import capacity
+
+
+@pytest.fixture(scope="module")
+def cell(compose, tmp_path_factory):
+    shared = tmp_path_factory.mktemp("store")
+
+    def made(*overrides: str, preset: str = "capacity") -> tuple[Run, dict]:
+        cfg = compose(*overrides, preset=preset, runs=shared)
+        sweep.run_cell(cfg)
+        run = sweep.check(cfg).run
+        assert run.state() == "done", run.failure()
+        return run, cfg
+
+    return made
+
+
+def test_rows_are_what_the_measures_give(cell):
+    run, cfg = cell("model=resnet8", "data.copies=1", "max_samples=300")
+    dataset = load_bound(bind("data", cfg["data"]), cfg["env"], seed=0)
+    network = bind("models", cfg["model"]).call(n_classes=10, input_shape=dataset.input_shape)
+    found = {(r.method, r.metric, r.axes.get("target")): r for r in run.rows()}
+    assert found["rules", "capacity_bits", None].value == capacity_bits(network, (1, 16, 16)).total
+    assert found["literal", "capacity_bits", None].value == capacity_bits(
+        network, (1, 16, 16), mode="algorithm1", output_bits="sum").total
+    split = dataset.splits["train"]
+    assert found["needs", "complexity_bits", "all"].value == thresholds.measure(split.stored, split.y).complexity_bits
+    assert found["needs", "complexity_bits", "sample"].n == 300
+    sized = bind("models", {**cfg["model"], "width": found["match", "width", "all"].value}).call(
+        n_classes=10, input_shape=dataset.input_shape)
+    matched = found["match", "matched_bits", "all"].value
+    assert capacity_bits(sized, (1, 16, 16)).total == matched
+    assert matched == pytest.approx(found["match", "complexity_bits", "all"].value, rel=0.06)
+
+
+def test_networks_without_data_and_without_width(cell):
+    run, _ = cell("model=imagenet_alexnet", preset="capacity_imagenet")
+    assert {r.data for r in run.rows()} == {"3x224x224, 1000 classes"} and {r.metric for r in run.rows()} == {
+        "parameters", "capacity_bits"}
+    assert next(r.value for r in run.rows() if r.method == "rules" and r.metric == "capacity_bits") == 184_704
+    rows = cell("model=vit_tiny", "data.copies=1")[0].rows()
+    assert {r.method for r in rows} == {"rules", "algorithm1", "literal", "needs"}
+
+
+def test_report(cell):
+    runs = [cell(f"model={one}", "data.copies=1", "max_samples=300")[0] for one in ("alexnet", "lenet", "vit_tiny")]
+    rows = [row for run in runs for row in run.rows()]
+    tables = {table.name: table for table in capacity.tables(rows)}
+    assert set(tables) == {"networks", "warehouse"}
+    assert list(tables["networks"].values.columns) == ["parameters", "four rules", "Algorithm 1",
+                                                       "Algorithm 1 as printed"]
+    families = {key[2] for key in tables["warehouse"].values.index}
+    assert families == {"alexnet", "lenet"} and len(tables["warehouse"].values) == 4  # two numbers of samples each
+    arrays = capacity.arrays(runs)
+    assert arrays["digits copies=1/alexnet/capacity"].sum() == tables["networks"].values.loc[
+        ("digits copies=1", "alexnet"), "four rules"]
+    assert set(capacity.figures(rows, arrays)) == {"match_digits-copies=1", "layers_digits-copies=1-alexnet"}
+    assert capacity.ledger({"capacity": rows}) == []
+
+
+@pytest.mark.parametrize(("overrides", "sentence"), [
+    (("model=decision_tree",), "decision_tree is no network: capacity counts layers"),
+    (("input_shape=[3,32,32]",), "input_shape and n_classes come together"),
+    (("input_shape=[3,-2]", "n_classes=4"), "input_shape must be whole numbers"),
+    (("data=xor",), "the model alexnet is for image data; xor is table data"),
+    (("max_samples=1",), "max_samples must be a whole number of samples, at least 2, got 1")])
+def test_refuses_in_one_sentence(compose, tmp_path, overrides, sentence):
+    with pytest.raises((ConfigError, ValueError)) as error:
+        sweep.check(compose(*overrides, preset="capacity", runs=tmp_path))
+    assert sentence in str(error.value) and "\n" not in str(error.value)
