@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-PLACES = ("env.data_root=", "env.cache_root=")  # overrides that say where files lie and change no result
+PLACES = tuple(f"env.{name}=" for name in ("data_root", "cache_root", "runs", "results"))  # they change no result
 LIBRARIES = ("torch", "torchvision", "lightning", "numpy", "scipy", "scikit-learn", "pandas", "matplotlib")
 
 

@@ -23,9 +23,9 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, Percen
 from convscope.reporting.tables import NOT_RUN
 from convscope.runs import write_bytes
 
-# Okabe & Ito's palette without yellow; every line also has a marker of its own, for print in grey.
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+# Okabe & Ito's palette without yellow, and brown; every line also has a marker of its own, for print in grey.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D46")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
 DASHES = ((4, 2.5), (1.2, 2), (6, 2, 1, 2))
 INK, MUTED, FAINT, PAPER, ACCENT = "#222222", "#6b6b6b", "#e4e4e4", "#f2f2f2", "#D55E00"
 SEQUENTIAL = LinearSegmentedColormap.from_list("depth", ["#f7fafd", "#c6dcec", "#7db3d5", "#2f7fb8", "#0b4a83"])

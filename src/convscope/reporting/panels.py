@@ -1,6 +1,7 @@
 """Small panels side by side: points of classes, matrices between classes."""
 
 import math
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -47,7 +48,7 @@ def scatter(panels: Mapping[str, Points], *, title: str = "", columns: int = 5, 
         if not ticks:
             one.set(xticks=[], yticks=[])
         one.spines[:].set_visible(True)
-        one.set_title(name.replace("_", " "), fontweight="bold")
+        one.set_title(textwrap.fill(name.replace("_", " "), round(12 * size)), fontweight="bold")
     return figure
 
 

@@ -80,7 +80,8 @@ def run(cfg: Mapping[str, Any], run: Run, *,
         for method in setup.methods:
             new_x, new_y = _resample(setup, method, ratio, x, y)
             if dataset.input_shape == (2,) and ratio == max(setup.ratios):
-                shown |= {f"{method}/x": new_x[-KEPT:], f"{method}/y": new_y[-KEPT:]}
+                few = numpy_rng(setup.seed, "shown").permutation(len(new_y))[:KEPT]
+                shown |= {f"{method}/x": new_x[few], f"{method}/y": new_y[few]}
             scores = _score(setup, dataset, new_x, new_y, test.x(), cfg["env"], (method, f"{ratio:g}"))
             for metric, value, n in [*_metrics(test.y, scores), ("n_resampled", float(len(new_y)), len(new_y))]:
                 yield Row(study="resampling", run_id=run.id, data=data_label(setup.data),

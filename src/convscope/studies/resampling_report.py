@@ -31,7 +31,7 @@ def tables(rows: Sequence[Row]) -> list[Table]:
     found = []
     for metric, called in SCORES.items():
         own = lines[lines["metric"] == metric]
-        found.append(grid(own, name=metric, caption=f"{called.capitalize()} (%) on the test split, "
+        found.append(grid(own, name=metric, caption=f"{_capital(called)} (%) on the test split, "
                           f"{_seeds(own)}; rows: data, classifier, majority to minority.", rows="case",
                           columns="method", column_order=[m for m in METHODS if m in set(own["method"])],
                           index_name="data"))
@@ -47,13 +47,13 @@ def figures(rows: Sequence[Row], arrays: Mapping[str, np.ndarray]) -> dict[str, 
     lines: Frame = over_seeds(rows)
     found: dict[str, Figure] = {}
     for metric, called in SCORES.items():
-        own = lines[(lines["metric"] == metric) & ~lines["method"].str.endswith(CHOICES[1])]
+        own = lines[(lines["metric"] == metric) & ~lines["method"].str.endswith(CHOICES)]
         if own["axis.ratio"].nunique() > 1:
             own = own.assign(panel=own["data"] + "\n" + own["model"])
             own = own.sort_values("panel", kind="stable")
             found[f"{metric}_against_ratio"] = curves(
                 own, x="axis.ratio", y="mean", band="ci95", line="method", panel="panel",
-                x_label="majority : 1", y_label=called, title=f"{called.capitalize()} on the test split")
+                x_label="majority : 1", y_label=called, title=f"{_capital(called)} on the test split")
     for data in sorted({key.partition("/")[0] for key in arrays}):
         points = {method: Points(arrays[f"{data}/{method}/x"], arrays[f"{data}/{method}/y"]) for method in METHODS
                   if f"{data}/{method}/x" in arrays}
@@ -102,6 +102,10 @@ def _choices(rows: Sequence[Row]) -> Table | None:
     return Table("least_complex", "What keeping the least complex of several draws changes: AUC (points of 100) of "
                  "that draw minus that of one plain draw, and minus that of the most complex one; paired by seed, mean "
                  "± standard error.", pd.DataFrame(values, index=index), pd.DataFrame(texts, index=index))
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
 
 
 def _seeds(lines: Frame) -> str:
