@@ -48,7 +48,7 @@ class Setup:
 def identity(cfg: Mapping[str, Any]) -> dict[str, Any]:
     """What names the run of one cell; raises ConfigError or a data error before any work is done."""
     setup, dataset = _read(cfg)
-    data = {"name": setup.inputs, "fingerprint": ""}
+    data = {"name": setup.inputs, "fingerprint": "no data are read"}
     if dataset is not None and setup.data is not None:
         data = data_identity(setup.data, dataset, seed=setup.seed)
     return {"version": VERSION, "data": data, "model": setup.model.identity(), "max_samples": setup.max_samples,
