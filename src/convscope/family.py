@@ -119,6 +119,20 @@ class Bound:
         return self.function()(**{k: v for k, v in runtime.items() if k in self.method.runtime}, **self.arguments)
 
 
+def whole(name: str, value: Any, *, least: int = 0) -> int:
+    """The value of a config's key that must be a whole number; raises ConfigError where it is none."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ConfigError(f"{name} must be a whole number, at least {least}, got {value!r}")
+    return value
+
+
+def check_serves(part: str, bound: Bound, kind: str, data: str) -> None:
+    """Raises ConfigError where a method, the config's `part`, is not for data of this kind."""
+    if not bound.method.serves(kind):
+        raise ConfigError(f"the {part} {bound.name} is for {' and '.join(bound.method.constants['KINDS'])} data; "
+                          f"{data} is {kind} data")
+
+
 def names(family: str) -> list[str]:
     """Every method of a family that comes with convscope, sorted."""
     return sorted(file.stem for file in _folder(family).rglob("*.py") if _verb(file, VERBS[family]) is not None)

@@ -73,7 +73,7 @@ def test_report(cell):
     (("input_shape=[3,32,32]",), "input_shape and n_classes come together"),
     (("input_shape=[3,-2]", "n_classes=4"), "input_shape must be whole numbers"),
     (("data=xor",), "the model alexnet is for image data; xor is table data"),
-    (("max_samples=1",), "max_samples must be a whole number of samples, at least 2, got 1")])
+    (("max_samples=1",), "max_samples must be a whole number, at least 2, got 1")])
 def test_refuses_in_one_sentence(compose, tmp_path, overrides, sentence):
     with pytest.raises((ConfigError, ValueError)) as error:
         sweep.check(compose(*overrides, preset="capacity", runs=tmp_path))

@@ -12,7 +12,7 @@ import numpy as np
 
 from convscope.data.dataset import Dataset
 from convscope.data.loading import data_identity, data_label, load_bound
-from convscope.family import Bound, ConfigError, bind
+from convscope.family import Bound, ConfigError, bind, check_serves, whole
 from convscope.rng import derive, numpy_rng, seeded
 from convscope.rows import Row
 from convscope.runs import Run
@@ -119,11 +119,8 @@ def arrays(runs: Iterable[Run]) -> dict[str, np.ndarray]:
 
 def _read(cfg: Mapping[str, Any]) -> tuple[Setup, Dataset | None]:
     """The cell's setup, and its data set if it has one."""
-    seed, most, model = cfg["seed"], cfg["max_samples"], bind("models", cfg["model"])
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise ConfigError(f"seed must be a whole number, at least 0, got {seed!r}")
-    if isinstance(most, bool) or not isinstance(most, int) or most < 2:
-        raise ConfigError(f"max_samples must be a whole number of samples, at least 2, got {most!r}")
+    seed, most = whole("seed", cfg["seed"]), whole("max_samples", cfg["max_samples"], least=2)
+    model = bind("models", cfg["model"])
     if model.method.constants.get("KIND") == "classical":
         raise ConfigError(f"{model.name} is no network: capacity counts layers; choose a ConvNet or a shallow network")
     shape, classes = cfg.get("input_shape"), cfg.get("n_classes")
@@ -137,9 +134,7 @@ def _read(cfg: Mapping[str, Any]) -> tuple[Setup, Dataset | None]:
         return Setup(None, model, tuple(sizes[:-1]), sizes[-1], most, seed), None
     data = bind("data", cfg["data"])
     dataset = load_bound(data, cfg["env"], seed=seed)
-    if not model.method.serves(dataset.kind):
-        raise ConfigError(f"the model {model.name} is for {' and '.join(model.method.constants['KINDS'])} data; "
-                          f"{data.name} is {dataset.kind} data")
+    check_serves("model", model, dataset.kind, data.name)
     return Setup(data, model, dataset.input_shape, dataset.n_classes, most, seed), dataset
 
 

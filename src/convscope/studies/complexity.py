@@ -14,7 +14,7 @@ import numpy as np
 
 from convscope.data.dataset import Dataset, Split
 from convscope.data.loading import data_identity, data_label, drawn, load_bound
-from convscope.family import Bound, ConfigError, bind
+from convscope.family import Bound, ConfigError, bind, check_serves, whole
 from convscope.rng import numpy_rng
 from convscope.rows import Row
 from convscope.runs import Run, Store
@@ -42,10 +42,7 @@ class Setup:
 def identity(cfg: Mapping[str, Any]) -> dict[str, Any]:
     """What names the run of one cell; raises ConfigError or a data error before any work is done."""
     setup, dataset = _read(cfg)
-    if not setup.embedding.method.serves(dataset.kind):
-        raise ConfigError(f"the embedding {setup.embedding.name} is for "
-                          f"{' and '.join(setup.embedding.method.constants['KINDS'])} data; {setup.data.name} is "
-                          f"{dataset.kind} data")
+    check_serves("embedding", setup.embedding, dataset.kind, setup.data.name)
     network = {}
     if "features" in setup.embedding.method.runtime:
         from convscope.training.recipe import read_recipe
@@ -129,9 +126,7 @@ def arrays(runs: Iterable[Run]) -> dict[str, np.ndarray]:
 
 
 def _read(cfg: Mapping[str, Any]) -> tuple[Setup, Dataset]:
-    seed, sizes = cfg["seed"], cfg["sizes"]
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise ConfigError(f"seed must be a whole number, at least 0, got {seed!r}")
+    seed, sizes = whole("seed", cfg["seed"]), cfg["sizes"]
     if not isinstance(sizes, (list, tuple)):
         raise ConfigError(f"sizes must be a list of numbers of samples, got {sizes!r}")
     data = bind("data", cfg["data"])

@@ -14,7 +14,7 @@ import numpy as np
 
 from convscope.data.dataset import Dataset
 from convscope.data.loading import data_identity, data_label, load_bound
-from convscope.family import Bound, ConfigError, bind
+from convscope.family import Bound, ConfigError, bind, check_serves, whole
 from convscope.rng import derive, numpy_rng, seeded
 from convscope.rows import Row
 from convscope.runs import Run
@@ -105,11 +105,9 @@ def arrays(runs: Iterable[Run]) -> dict[str, np.ndarray]:
 
 
 def _read(cfg: Mapping[str, Any]) -> tuple[Setup, Dataset]:
-    seed, ratios, methods = cfg["seed"], cfg["ratios"], cfg["methods"]
+    seed, ratios, methods = whole("seed", cfg["seed"]), cfg["ratios"], cfg["methods"]
+    most, repeats = (whole(name, cfg[name], least=1) for name in ("n_majority", "repeats"))
     data, model = bind("data", cfg["data"]), bind("models", cfg["model"])
-    for name, value in (("seed", seed), ("n_majority", cfg["n_majority"]), ("repeats", cfg["repeats"])):
-        if isinstance(value, bool) or not isinstance(value, int) or value < (name != "seed"):
-            raise ConfigError(f"{name} must be a whole number, at least {int(name != 'seed')}, got {value!r}")
     if not isinstance(ratios, Sequence) or isinstance(ratios, str) or not ratios or not all(
             isinstance(r, (int, float)) and not isinstance(r, bool) and r >= 1 for r in ratios):
         raise ConfigError(f"ratios must be a list of numbers, at least 1 (majority : 1), got {ratios!r}")
@@ -117,14 +115,12 @@ def _read(cfg: Mapping[str, Any]) -> tuple[Setup, Dataset]:
         raise ConfigError(f"methods must be a list of some of {', '.join(METHODS)}, got {methods!r}")
     key = FIT[model.method.constants.get("KIND", "convnet")]
     dataset = load_bound(data, cfg["env"], seed=seed)
-    if not model.method.serves(dataset.kind):
-        raise ConfigError(f"the model {model.name} is for {' and '.join(model.method.constants['KINDS'])} data; "
-                          f"{data.name} is {dataset.kind} data")
+    check_serves("model", model, dataset.kind, data.name)
     if dataset.n_classes != 2:
         raise ConfigError(f"resampling compares two classes, {data.name} has {dataset.n_classes}; choose two: "
                           f"data=pair data.of={data.name} data.classes=[{','.join(dataset.class_names[:2])}]")
     return Setup(data, model, bind("training", cfg[key]) if key else None, tuple(methods),
-                 tuple(float(r) for r in ratios), cfg["n_majority"], cfg["repeats"], seed), dataset
+                 tuple(float(r) for r in ratios), most, repeats, seed), dataset
 
 
 def _imbalanced(setup: Setup, y: np.ndarray, ratio: float) -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from convscope.data.dataset import Dataset, balanced_subset
 from convscope.data.loading import data_identity, data_label, load_bound
-from convscope.family import Bound, ConfigError, bind
+from convscope.family import Bound, ConfigError, bind, check_serves, whole
 from convscope.rng import derive, numpy_rng, torch_rng
 from convscope.training.regime import Regime
 
@@ -45,11 +45,10 @@ class Recipe:
         return data_label(self.data)
 
     def check_kind(self, kind: str) -> None:
-        """Raises ValueError where the signal, the condition or the model is not for data of this kind."""
+        """Raises ConfigError where the signal, the condition or the model is not for data of this kind."""
         for part, method in (("signal", self.signal), ("condition", self.condition), ("model", self.model)):
-            if method is not None and not method.method.serves(kind):
-                raise ValueError(f"the {part} {method.name} is for {' and '.join(method.method.constants['KINDS'])} "
-                                 f"data; {self.data.name} is {kind} data")
+            if method is not None:
+                check_serves(part, method, kind, self.data.name)
 
     def identity(self, dataset: Dataset) -> dict[str, Any]:
         """What a run's hash holds of this recipe; what is at its neutral value is left out."""
@@ -77,9 +76,8 @@ def read_recipe(cfg: Mapping[str, Any]) -> Recipe:
     fit = bind("training", cfg[key]) if key else None
     if fit is not None and fit.method.module == "convscope.training.fit":
         Regime(**{f.name: fit.arguments[f.name] for f in fields(Regime)})  # refuses what does not fit together
-    seed, normalise, fraction = cfg["seed"], cfg.get("normalise", True), cfg.get("baseline_fraction", 1.0)
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise ConfigError(f"seed must be a whole number, at least 0, got {seed!r}")
+    seed = whole("seed", cfg["seed"])
+    normalise, fraction = cfg.get("normalise", True), cfg.get("baseline_fraction", 1.0)
     if not isinstance(normalise, bool):
         raise ConfigError(f"normalise must be true or false, got {normalise!r}")
     if isinstance(fraction, bool) or not isinstance(fraction, (int, float)) or not 0 < fraction <= 1:
