@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from convscope import gradients
 from convscope.family import Count
 from convscope.models.one_hot import OneHot
 
@@ -22,24 +23,20 @@ def attribute(model: nn.Module, x: Tensor, target: Tensor, *, batch_size: Count 
     """
     _check(x, target)
     one_hot = _one_hot(model)
-    device = next((t.device for t in (*model.parameters(), *model.buffers())), x.device)
     attribution_BT = torch.zeros(x.shape)
-    with _borrowed(model, one_hot) as taken, torch.enable_grad():
+    with gradients.borrowed(model) as network, _taken(one_hot) as taken:
+        device = next((t.device for t in (*network.parameters(), *network.buffers())), x.device)
         for start in range(0, len(x), batch_size):
             part = slice(start, start + batch_size)
             x_BT = x[part].to(device)
             taken.clear()
-            score_BK = model(x_BT)
+            # One backward pass: a text's score depends on its own characters only, so the sum keeps them apart.
+            score = gradients.scores(network, x_BT, target[part].to(device)).sum()
             # A model that reverses or cuts texts would put the heat on other characters.
             if len(taken) != 1 or not torch.equal(taken[0][0], x_BT):
                 found = "other texts" if len(taken) == 1 else f"{len(taken)} calls"
                 raise ValueError(f"the model must hand its texts to its OneHot once and as they came, got {found}: "
                                  "reverse or cut them before the model")
-            if int(target.max()) >= score_BK.shape[1]:
-                raise ValueError(f"targets must be in 0..{score_BK.shape[1] - 1}, one of the model's classes, "
-                                 f"got {int(target.max())}")
-            # One backward pass: a text's score depends on its own characters only, so the sum keeps them apart.
-            score = score_BK.gather(1, target[part, None].to(device)).sum()
             code_BS1T = taken[0][1]
             gradient_BS1T, = torch.autograd.grad(score, code_BS1T)  # Simonyan 2014, eq. 4: w = dS_c / dI
             # Shrikumar 2016: gradient x input; of the symbols at a place only the one that stands there is not 0
@@ -65,23 +62,19 @@ def _one_hot(model: nn.Module) -> OneHot:
 
 
 @contextmanager
-def _borrowed(model: nn.Module, one_hot: OneHot) -> Iterator[list[tuple[Tensor, Tensor]]]:
-    """The model in eval mode; the texts that its OneHot gets and their codes, as leaves, land in the list."""
+def _taken(one_hot: OneHot) -> Iterator[list[tuple[Tensor, Tensor]]]:
+    """The texts that the network's OneHot gets and their codes, as leaves, land in the list."""
     taken: list[tuple[Tensor, Tensor]] = []
 
     def take(module: nn.Module, inputs: tuple[Tensor, ...], code_BS1T: Tensor) -> Tensor:
         taken.append((inputs[0], code_BS1T.detach().requires_grad_()))
         return taken[-1][1]
 
-    modes = [(module, module.training) for module in model.modules()]
     hook = one_hot.register_forward_hook(take)
     try:
-        model.eval()
         yield taken
     finally:
         hook.remove()
-        for module, mode in modes:
-            module.training = mode
 
 
 def _kind(tensor: Tensor) -> str:

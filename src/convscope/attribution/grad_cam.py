@@ -1,0 +1,89 @@
+"""Grad-CAM: a layer's channels weighted by their mean gradients (Selvaraju 2017)."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from convscope import gradients
+from convscope.family import Count
+from convscope.gradients import Target
+
+VERSION = 1
+KINDS = ("image",)
+
+
+def attribute(model: nn.Module, x: Tensor, target: Target, *, layer: str | None = None, positive: bool = True,
+              batch_size: Count = 32) -> Tensor:
+    """[B, 1, H, W] for x [B, C, H, W]: where the layer's output speaks for the target, bilinearly upsampled.
+
+    `layer` is a module's name; by default the one that runs last of those whose output is a map of more than one place.
+    `positive` keeps what speaks for the target, as the paper; else the map is signed. Raises ValueError for a layer
+    that there is not (with the nearest names) or whose output is not [B, F, h, w], besides what `gradient` raises.
+    """
+    with gradients.borrowed(model) as network:
+        x, target = gradients.checked(network, x, target)
+        if x.ndim != 4:
+            raise ValueError(f"grad_cam is for images [B, C, H, W], got {list(x.shape)}")
+        name = last_map(network, x[:1]) if layer is None else layer
+        tapped = gradients.layer(network, name)
+
+        def one(x: Tensor, target: Tensor) -> Tensor:
+            with _taken(tapped, name) as taken:
+                score = gradients.scores(network, x, target).sum()
+            if len(taken) != 1:
+                raise ValueError(f"the layer {name} must run once for an input, it ran {len(taken)} times; choose "
+                                 "another")
+            map_BFhw = taken[0]
+            gradient_BFhw, = torch.autograd.grad(score, map_BFhw)
+            weight_BF = gradient_BFhw.mean(dim=(2, 3))                                  # Selvaraju 2017, eq. 1
+            cam_B1hw = torch.einsum("bf,bfhw->bhw", weight_BF, map_BFhw.detach())[:, None]
+            cam_B1hw = cam_B1hw.relu() if positive else cam_B1hw                        # eq. 2
+            return functional.interpolate(cam_B1hw, size=x.shape[2:], mode="bilinear", align_corners=False)
+
+        return gradients.in_batches(one, x, target, batch_size)
+
+
+def last_map(network: nn.Module, x: Tensor) -> str:
+    """The name of the module that ends last of those with an output [B, F, h, w] of more than one place."""
+    found: list[str] = []
+
+    def note(name: str) -> Callable[..., None]:
+        def hook(_: nn.Module, __: Any, output: Any) -> None:
+            if isinstance(output, Tensor) and output.ndim == 4 and output.shape[2] * output.shape[3] > 1:
+                found.append(name)
+        return hook
+
+    handles = [module.register_forward_hook(note(name)) for name, module in network.named_modules() if name]
+    try:
+        with torch.no_grad():
+            gradients.logits(network, x)
+    finally:
+        for handle in handles:
+            handle.remove()
+    if not found:
+        raise ValueError(f"{type(network).__name__} has no layer whose output is a map [B, F, h, w]: grad_cam does not "
+                         "apply; take gradient or occlusion")
+    return found[-1]
+
+
+@contextmanager
+def _taken(module: nn.Module, name: str) -> Iterator[list[Tensor]]:
+    """The module's outputs, as leaves where the graph begins: what runs before it keeps nothing for gradients."""
+    taken: list[Tensor] = []
+
+    def take(_: nn.Module, __: Any, output: Any) -> Tensor:
+        if not isinstance(output, Tensor) or output.ndim != 4:
+            found = list(output.shape) if isinstance(output, Tensor) else type(output).__name__
+            raise ValueError(f"the output of {name} must be a map [B, F, h, w], got {found}; choose a convolution")
+        taken.append(output.detach().requires_grad_())
+        return taken[-1].clone()  # a ReLU that works in place comes next in many networks
+
+    handle = module.register_forward_hook(take)
+    try:
+        yield taken
+    finally:
+        handle.remove()

@@ -1,0 +1,17 @@
+"""Guided backpropagation (Springenberg et al. 2014, Striving for Simplicity)."""
+
+from torch import Tensor, nn
+
+from convscope.attribution.relu_rules import Guided, gradient_by
+from convscope.family import Count
+from convscope.gradients import Target
+
+VERSION = 1
+
+
+def attribute(model: nn.Module, x: Tensor, target: Target, *, batch_size: Count = 32) -> Tensor:
+    """Like x [B, ...]: the gradient of the target's score, of which every active ReLU lets the positive part through.
+
+    Raises ValueError for a network with other activations, besides what `gradient` raises.
+    """
+    return gradient_by(Guided, model, x, target, batch_size)

@@ -1,0 +1,1 @@
+"""What a layer holds: filters, activations, maximising images, receptive fields, how far classes are apart."""
