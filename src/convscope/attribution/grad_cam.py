@@ -1,5 +1,6 @@
 """Grad-CAM: a layer's channels weighted by their mean gradients (Selvaraju 2017)."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -48,11 +49,13 @@ def attribute(model: nn.Module, x: Tensor, target: Target, *, layer: str | None 
 
 
 def last_map(network: nn.Module, x: Tensor) -> str:
-    """The name of the module that ends last of those with an output [B, F, h, w] of more than one place."""
+    """The module that ends last of those that run once and give a map [B, F, h, w] of more than one place, by name."""
     found: list[str] = []
+    often: Counter[str] = Counter()
 
     def note(name: str) -> Callable[..., None]:
         def hook(_: nn.Module, __: Any, output: Any) -> None:
+            often[name] += 1
             if isinstance(output, Tensor) and output.ndim == 4 and output.shape[2] * output.shape[3] > 1:
                 found.append(name)
         return hook
@@ -64,6 +67,7 @@ def last_map(network: nn.Module, x: Tensor) -> str:
     finally:
         for handle in handles:
             handle.remove()
+    found = [name for name in found if often[name] == 1]
     if not found:
         raise ValueError(f"{type(network).__name__} has no layer whose output is a map [B, F, h, w]: grad_cam does not "
                          "apply; take gradient or occlusion")

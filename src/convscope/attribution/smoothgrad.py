@@ -24,8 +24,10 @@ def attribute(model: nn.Module, x: Tensor, target: Target, *, rng: torch.Generat
         sigma = (noise_level * (flat.amax(dim=1) - flat.amin(dim=1))).view(-1, *[1] * (x.ndim - 1))
 
         def noisy(sample: Tensor, draw: Tensor) -> Tensor:
-            noise = torch.randn((len(sample), *x.shape[1:]), generator=rng, dtype=x.dtype, device=rng.device)
+            # One by one: torch draws other numbers where several are asked for at once.
+            noise = torch.stack([torch.randn(x.shape[1:], generator=rng, dtype=x.dtype, device=rng.device)
+                                 for _ in range(len(sample))])
             return torch.addcmul(x[sample], noise.to(x.device), sigma[sample])
 
-        weights = torch.full((n_samples,), 1 / n_samples)  # Smilkov 2017, section 3
+        weights = torch.full((n_samples,), 1 / n_samples, dtype=x.dtype)  # Smilkov 2017, section 3
         return gradients.summed_gradients(network, x, target, weights, noisy, batch_size)
