@@ -13,7 +13,7 @@ NETWORKS = [n for n in family.names("models") if family.describe("models", n).co
 KINDS = {name: family.describe("models", name).constants["KINDS"] for name in family.names("models")}
 SETTINGS = {"resnet": {"depth": 8}, "vit": {"depth": 2, "dim": 32}, "convnext": {"dims": (8, 16), "depths": (1, 1)},
             "char_cnn": {"features": 8, "units": 12}, "imagenet": {"arch": "resnet18"},
-            "vgg": {"depth": 11, "width": 0.2}, "alexnet": {"width": 0.2}}
+            "vgg": {"depth": 11, "width": 0.2}, "alexnet": {"width": 0.2}, "resnet_flat": {"blocks": 2, "channels": 4}}
 SHAPES = {"image": [(1, 16, 16), (3, 32, 32)], "text": [(123,), (200,)], "table": [(2,), (30,)]}
 TEXTS = [*SHAPES["text"], (6,)]
 COLOUR = ("imagenet",)  # made for colour images, of 32 x 32 at least
@@ -155,3 +155,10 @@ def test_shallow_max_does_not_magnify_a_constant() -> None:
 def test_what_cannot_be_built_is_refused(name: str, shape: tuple, settings: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         family.find("models", name)(n_classes=10, input_shape=shape, **settings)
+
+
+def test_the_lectures_network_has_66_layers_and_keeps_the_images_size() -> None:
+    model = family.bind("models", {"name": "resnet_flat"}).call(n_classes=10, input_shape=(3, 32, 32))
+    layers = [module for module in model.modules() if isinstance(module, (nn.Conv2d, nn.Linear))]
+    assert len(layers) == 66 and all(getattr(layer, "stride", (1, 1)) == (1, 1) for layer in layers)
+    assert sum(p.numel() for p in model.parameters()) == 313818
