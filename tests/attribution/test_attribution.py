@@ -224,7 +224,7 @@ CAPTUM: dict[str, Callable[[nn.Module, Tensor], Any]] = {
     "guided_backprop": lambda m, x: captum.GuidedBackprop(m).attribute(x, TARGET),
     "occlusion": lambda m, x: captum.Occlusion(m).attribute(x, (3, 8, 8), (3, 4, 4), target=TARGET)[:, :1],
     "grad_cam": lambda m, x: captum.LayerAttribution.interpolate(
-        captum.LayerGradCam(m, m.get_submodule("stages")).attribute(x, TARGET, relu_attributions=True), (16, 16),
+        captum.LayerGradCam(m, m.get_submodule("stages")).attribute(x, TARGET, relu_attributions=True), (16, 16),  # pyright: ignore[reportArgumentType]
         "bilinear"),
     "guided_grad_cam": lambda m, x: captum.GuidedGradCam(m, m.get_submodule("stages")).attribute(
         x, TARGET, interpolate_mode="bilinear"),

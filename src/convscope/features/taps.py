@@ -64,7 +64,8 @@ def record(model: nn.Module, x: Tensor, names: Sequence[str], *, batch_size: int
 
         handles = []
         try:
-            handles += [gradients.layer(network, name).register_forward_hook(take(name)) for name in names]
+            for name in names:
+                handles.append(gradients.layer(network, name).register_forward_hook(take(name)))
             parts = x.split(batch_size)
             for part in parts:
                 gradients.logits(network, part)

@@ -1,6 +1,6 @@
 """Does an attribution lie where the evidence is known to lie? (Arras et al. 2022, CLEVR-XAI; Zhang et al. 2018)
 
-A heatmap is [N, H, W], at least 0 and larger where more matters; a mask bool [N, H, W] holds the places of the evidence.
+A heatmap is [N, H, W], at least 0 and larger where more matters; a mask, bool [N, H, W], is true where evidence is.
 Ties count by expectation, so that a map that says nothing scores what chance would.
 """
 
@@ -43,11 +43,12 @@ def _among_hottest(flat: np.ndarray, inside: np.ndarray, k: np.ndarray) -> np.nd
 def _checked(heat: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     heat, mask = np.asarray(heat), np.asarray(mask)
     if heat.ndim != 3 or mask.shape != heat.shape or mask.dtype != bool:
-        raise ValueError(f"expected maps [N, H, W] and masks of the same shape, true or false, got {list(heat.shape)} and "
-                         f"{mask.dtype} {list(mask.shape)}")
+        raise ValueError(f"expected maps [N, H, W] and masks of the same shape, true or false, got {list(heat.shape)} "
+                         f"and {mask.dtype} {list(mask.shape)}")
     flat, inside = heat.reshape(len(heat), -1).astype(np.float64), mask.reshape(len(mask), -1)
     if not np.isfinite(flat).all() or (flat < 0).any():
         raise ValueError("heat must be finite and at least 0: take heatmap(attribution) first")
     if not inside.any(axis=1).all():
-        raise ValueError(f"every mask must have evidence somewhere, number {int((~inside.any(axis=1)).argmax())} has none")
+        empty = int((~inside.any(axis=1)).argmax())
+        raise ValueError(f"every mask must have evidence somewhere, number {empty} has none; leave it out")
     return flat, inside

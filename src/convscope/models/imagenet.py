@@ -10,8 +10,8 @@ KINDS = ("image",)
 
 
 def build(*, n_classes: int, input_shape: tuple[int, ...],
-          arch: Literal["alexnet", "vgg11", "vgg16", "vgg16_bn", "googlenet", "resnet18", "resnet50", "densenet121",
-                        "mobilenet_v2", "mobilenet_v3_small"]) -> nn.Module:
+          arch: Literal["alexnet", "vgg11", "vgg16", "vgg16_bn", "vgg19", "googlenet", "resnet18", "resnet50",
+                        "resnet152", "densenet121", "mobilenet_v2", "mobilenet_v3_small"]) -> nn.Module:
     """torchvision's network `arch` with its own initial weights; made for colour images of 224 x 224.
 
     GoogLeNet comes without its auxiliary classifiers. Raises ValueError for images of other than three channels, or

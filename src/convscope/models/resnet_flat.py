@@ -1,4 +1,4 @@
-"""A residual network without pooling: every layer keeps the image's size (the lecture's home-baked one for CIFAR-10)."""
+"""A residual network without pooling: every layer keeps the image's size, as the lecture's own for CIFAR-10."""
 
 from torch import Tensor, nn
 
@@ -14,7 +14,8 @@ def build(*, n_classes: int, input_shape: tuple[int, ...], blocks: Count = 32, c
     """2 * blocks + 2 layers: a 3x3 convolution, blocks of two with identity shortcuts, a linear layer on all places.
 
     32 blocks are the lecture's 66 layers; the number of its channels is not known. With 16 of them, on 3x32x32 with 10
-    classes, it has 313,818 parameters. Raises ValueError for an input that is not [C, H, W].
+    classes, it has 313,818 parameters. Each block starts as the identity (Goyal et al. 2017, section 5.1): else their
+    sum grows with every block, where nothing else does. Raises ValueError for an input that is not [C, H, W].
     """
     if len(input_shape) != 3:
         raise ValueError(f"resnet_flat takes images [C, H, W], got the input shape {list(input_shape)}")
@@ -34,6 +35,8 @@ class FlatResNet(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if isinstance(module, Block):
+                nn.init.zeros_(module.norm2.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.blocks(self.relu(self.norm(self.conv(x)))).flatten(1))
