@@ -23,7 +23,7 @@ CONFIGS = Path(__file__).parents[1] / "configs"
 ALWAYS = ["hydra.mode=MULTIRUN", "hydra/sweeper=cells", "hydra/job_logging=none", "hydra/hydra_logging=none",
           "hydra.output_subdir=null", "hydra.sweep.dir=${env.runs}/.sweep", "hydra.sweep.subdir=."]
 # A method's parameter may be set whether or not its yaml lists it: family.bind checks it with the better message.
-METHOD = r"^((?:data|signal|model|fit|baseline_fit|condition)\.)"
+METHOD = r"^((?:data|signal|model|fit|baseline_fit|condition|methods)\.)"
 SWEPT = ("model", "signal", "seed", "env.", "env=", "logger", "hydra")  # overrides that keep a report in its folder
 
 

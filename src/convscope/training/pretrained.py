@@ -47,8 +47,6 @@ def classifier(arch: str, file: Path, *, input_shape: Sequence[int]) -> "Classif
 
     The file is read as tensors alone, without unpickling objects. Raises ValueError where it does not fit the network.
     """
-    import pickle
-
     import torch
     from torchvision import models
 
@@ -57,7 +55,7 @@ def classifier(arch: str, file: Path, *, input_shape: Sequence[int]) -> "Classif
 
     try:
         state = torch.load(file, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError):
+    except Exception:  # a damaged file fails in as many ways as it can be damaged
         raise ValueError(f"weights: {file.name} is no file of tensors as torch.save(model.state_dict(), ...) writes "
                          "it; give another") from None
     names = models.get_model_weights(arch).DEFAULT.meta["categories"]  # pyright: ignore[reportAttributeAccessIssue]
