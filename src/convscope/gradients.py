@@ -7,6 +7,7 @@ gradients; afterwards it is as it was, also when an error was raised.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
@@ -24,23 +25,25 @@ def borrowed(model: nn.Module) -> Iterator[nn.Module]:
     network = getattr(model, "_orig_mod", model)
     if not isinstance(network, nn.Module):
         raise ValueError(f"the model must be a torch.nn.Module, got {type(model).__name__}")
-    for name, module in network.named_modules():
-        if isinstance(module, torch.jit.ScriptModule):
-            raise ValueError(f"{name or 'the model'} is TorchScript, whose layers cannot be watched: give the "
-                             "module that it was made from")
-    modes = [(module, module.training) for module in network.modules()]
-    asked = [(weight, weight.requires_grad) for weight in network.parameters()]
+    modules = list(network.modules())
+    if any(isinstance(module, torch.jit.ScriptModule) for module in modules):
+        raise ValueError("the model is TorchScript, or has a part that is, whose layers cannot be watched: give the "
+                         "module that it was made from")
+    trained = [module for module in modules if module.training]
+    asked = [weight for module in modules for weight in module._parameters.values()
+             if weight is not None and weight.requires_grad]
     try:
-        network.eval()
-        for weight, _ in asked:
-            weight.requires_grad_(False)
+        if trained:
+            network.eval()
+        for weight in asked:
+            weight.requires_grad = False
         with torch.inference_mode(False), torch.enable_grad():
             yield network
     finally:
-        for module, mode in modes:
-            module.training = mode
-        for weight, requires in asked:
-            weight.requires_grad_(requires)
+        for module in trained:
+            module.training = True
+        for weight in asked:
+            weight.requires_grad = True
 
 
 def checked(network: nn.Module, x: Tensor, target: Target) -> tuple[Tensor, Tensor]:
@@ -136,7 +139,7 @@ def layer(network: nn.Module, name: str) -> nn.Module:
 
 
 def _check_inputs(network: nn.Module, x: Tensor) -> None:
-    weight = next((w for w in (*network.parameters(), *network.buffers()) if w.is_floating_point()), None)
+    weight = next((w for w in chain(network.parameters(), network.buffers()) if w.is_floating_point()), None)
     dtype = torch.float32 if weight is None else weight.dtype
     if not isinstance(x, Tensor) or x.ndim < 2 or x.dtype != dtype:
         hint = "; divide pixels of 0..255 by 255" if isinstance(x, Tensor) and x.dtype == torch.uint8 else ""

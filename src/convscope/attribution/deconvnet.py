@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from convscope.attribution.relu_rules import Deconvolution, gradient_by
+from convscope.attribution.relu_rules import deconvolution, gradient_by
 from convscope.family import Count
 from convscope.gradients import Target
 
@@ -14,4 +14,4 @@ def attribute(model: nn.Module, x: Tensor, target: Target, *, batch_size: Count 
 
     Raises ValueError for a network with other activations, besides what `gradient` raises.
     """
-    return gradient_by(Deconvolution, model, x, target, batch_size)
+    return gradient_by(deconvolution, model, x, target, batch_size)

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from convscope.attribution.relu_rules import Guided, gradient_by
+from convscope.attribution.relu_rules import gradient_by, guided
 from convscope.family import Count
 from convscope.gradients import Target
 
@@ -14,4 +14,4 @@ def attribute(model: nn.Module, x: Tensor, target: Target, *, batch_size: Count 
 
     Raises ValueError for a network with other activations, besides what `gradient` raises.
     """
-    return gradient_by(Guided, model, x, target, batch_size)
+    return gradient_by(guided, model, x, target, batch_size)

@@ -15,12 +15,14 @@ from torch.overrides import TorchFunctionMode
 from convscope import gradients
 from convscope.gradients import Target
 
-Rule = type[torch.autograd.Function]
+Rule = Callable[[Tensor, bool], Tensor]  # of a ReLU's input, and whether it works in place
 
-RELU = {torch.relu, functional.relu, Tensor.relu}
-INPLACE = {torch.relu_, Tensor.relu_}
-CLAMP = {torch.clamp, torch.clamp_min, torch.clip, Tensor.clamp, Tensor.clamp_min, Tensor.clip}
-CLAMP_INPLACE = {torch.clamp_, torch.clamp_min_, torch.clip_, Tensor.clamp_, Tensor.clamp_min_, Tensor.clip_}
+# How torch's own functions are treated: at once, in place, or as a clamp whose limits decide.
+RELU = {torch.relu: "relu", functional.relu: "relu", Tensor.relu: "relu", torch.relu_: "relu_", Tensor.relu_: "relu_",
+        **dict.fromkeys((torch.clamp, torch.clamp_min, torch.clip, Tensor.clamp, Tensor.clamp_min, Tensor.clip),
+                        "clamp"),
+        **dict.fromkeys((torch.clamp_, torch.clamp_min_, torch.clip_, Tensor.clamp_, Tensor.clamp_min_, Tensor.clip_),
+                        "clamp_")}
 # Activations for which the rules are not defined: a network with one of them is refused by its name.
 REFUSED = frozenset({"gelu", "silu", "elu", "selu", "celu", "leaky_relu", "prelu", "rrelu", "relu6", "hardtanh",
                      "hardswish", "hardsigmoid", "mish", "softplus", "softsign", "sigmoid", "logsigmoid", "tanh",
@@ -32,26 +34,27 @@ class Deconvolution(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, s: Tensor, inplace: bool) -> Tensor:
-        return _forward(ctx, s, inplace)
+        if inplace:
+            ctx.mark_dirty(s)
+            return s.relu_()
+        return s.relu()
 
     @staticmethod
     def backward(ctx: Any, *grad: Tensor) -> Any:
-        return grad[0].clamp(min=0), None
+        return _positive(grad[0]), None
 
 
-class Guided(torch.autograd.Function):
-    """Springenberg et al. 2014: 1{s > 0} 1{dl/dx > 0} dl/dx."""
+def deconvolution(s: Tensor, inplace: bool) -> Tensor:
+    """relu(s), whose gradient is Zeiler and Fergus's."""
+    return Deconvolution.apply(s, inplace)  # pyright: ignore[reportReturnType]
 
-    @staticmethod
-    def forward(ctx: Any, s: Tensor, inplace: bool) -> Tensor:
-        x = _forward(ctx, s, inplace)
-        ctx.save_for_backward(x)
-        return x
 
-    @staticmethod
-    def backward(ctx: Any, *grad: Tensor) -> Any:
-        x, = ctx.saved_tensors
-        return torch.ops.aten.threshold_backward(grad[0].clamp(min=0), x, 0), None
+def guided(s: Tensor, inplace: bool) -> Tensor:
+    """relu(s), whose gradient is that of Springenberg et al. 2014: 1{s > 0} 1{dl/dx > 0} dl/dx."""
+    x = s.relu_() if inplace else s.relu()
+    if x.requires_grad:
+        x.register_hook(_positive)  # then torch's own rule follows
+    return x
 
 
 def gradient_by(rule: Rule, model: nn.Module, x: Tensor, target: Target, batch_size: int) -> Tensor:
@@ -83,32 +86,26 @@ class _Rules(TorchFunctionMode):
 
     def __torch_function__(self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if func in RELU or func in INPLACE:
-            inplace = func in INPLACE or bool(kwargs.get("inplace", args[1] if len(args) > 1 else False))
-            return self._apply(args[0] if args else kwargs["input"], inplace)
-        if func in CLAMP or func in CLAMP_INPLACE:
-            low, high = _limits(func, args, kwargs)
-            if high is None and isinstance(low, (int, float)) and low == 0:
-                return self._apply(args[0] if args else kwargs["input"], func in CLAMP_INPLACE)
-        name = getattr(func, "__name__", "").strip("_")
-        if name in REFUSED:
-            raise ValueError(f"rules for ReLUs do not apply to {name}, which this network uses; take gradient, "
-                             "smoothgrad or integrated_gradients")
-        return func(*args, **kwargs)
-
-    def _apply(self, s: Tensor, inplace: bool) -> Tensor:
+        kind = RELU.get(func)
+        if kind is None:
+            name = getattr(func, "__name__", "").strip("_")
+            if name in REFUSED:
+                raise ValueError(f"rules for ReLUs do not apply to {name}, which this network uses; take gradient, "
+                                 "smoothgrad or integrated_gradients")
+            return func(*args, **kwargs)
+        if kind.startswith("clamp") and not _from_zero(args, kwargs):
+            return func(*args, **kwargs)
+        inplace = kind.endswith("_") or (kind == "relu" and bool(kwargs.get("inplace", args[1:] and args[1])))
         self.used += 1
-        return self.rule.apply(s, inplace)  # pyright: ignore[reportReturnType]
+        return self.rule(args[0] if args else kwargs["input"], inplace)
 
 
-def _forward(ctx: Any, s: Tensor, inplace: bool) -> Tensor:
-    if inplace:
-        ctx.mark_dirty(s)
-        return s.relu_()
-    return s.relu()
+def _positive(grad: Tensor) -> Tensor:
+    return grad.clamp(min=0)
 
 
-def _limits(func: Callable[..., Any], args: Any, kwargs: Any) -> tuple[Any, Any]:
-    """The lower and upper limit of a call to clamp or clamp_min."""
+def _from_zero(args: Any, kwargs: Any) -> bool:
+    """Whether a call to clamp or clamp_min cuts at 0 and nowhere else."""
     low = kwargs.get("min", args[1] if len(args) > 1 else None)
-    return low, kwargs.get("max", args[2] if len(args) > 2 else None)
+    high = kwargs.get("max", args[2] if len(args) > 2 else None)
+    return high is None and isinstance(low, (int, float)) and low == 0
