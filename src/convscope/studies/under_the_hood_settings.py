@@ -10,7 +10,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "filters": {"filters": 20, "channels": 15},
     "activations": {"images": 4, "channels": 8},
     "embeddings": {"layers": 8, "perplexity": 50},
-    "maximisation": {"units": 8, "steps": 150, "penalty": 1.0},
+    "maximisation": {"units": 8, "steps": 150, "penalty": 1.0, "noise": 0.01},
     "adversarial": {"lr": 0.1, "steps": 15, "on_sphere": 1000, "attacked": 200},
     "fooling": {"classes": 8, "generations": 150, "iterations": 400},
     "receptive_fields": {"layers": 8},

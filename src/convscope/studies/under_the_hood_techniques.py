@@ -176,13 +176,16 @@ def attributions(scene: Scene, sheets: Sheets, *, methods: Sequence[Bound]) -> I
 
 def maximisation(scene: Scene, sheets: Sheets, *, units: int = DEFAULTS["maximisation"]["units"],
                  steps: int = DEFAULTS["maximisation"]["steps"],
-                 penalty: float = DEFAULTS["maximisation"]["penalty"]) -> Iterator[Number]:
-    """Images from noise that raise a channel of three layers, or a class: with the edge energy, and without, and so on.
+                 penalty: float = DEFAULTS["maximisation"]["penalty"],
+                 noise: float = DEFAULTS["maximisation"]["noise"]) -> Iterator[Number]:
+    """Images from noise that raise a channel of three layers, or a class, with the lecture's edge energy.
 
-    With the energy as in the lecture; of the classes also without it, with jitter, and by Fourier coefficients.
+    Of the classes also without it, with jitter, and by Fourier coefficients, which are smooth by themselves: with
+    jitter, a hundredth of the penalty and smaller steps.
     """
     names, classes = _mapped(scene, 64), list(range(min(units, scene.model.n_classes)))
     shape = tuple(scene.x.shape[1:])
+    jitter = max(1, shape[-1] // 16)
     layers = dict.fromkeys([names[0], names[len(names) // 2], names[-1]] if names else [])
     runs: dict[str, tuple[str | None, list[int], dict[str, Any]]] = {}
     for name in layers:
@@ -190,11 +193,13 @@ def maximisation(scene: Scene, sheets: Sheets, *, units: int = DEFAULTS["maximis
         chosen = sorted(numpy_rng(scene.seed, "units", name).permutation(count)[:units].tolist())
         runs[name] = (name, chosen, {"penalty": penalty})
     runs |= {"classes": (None, classes, {"penalty": penalty}), "classes, no penalty": (None, classes, {"penalty": 0.0}),
-             "classes, jitter": (None, classes, {"penalty": penalty, "jitter": max(1, shape[-1] // 16)}),
-             "classes, Fourier": (None, classes, {"penalty": penalty, "parametrisation": "fourier"})}
+             "classes, jitter": (None, classes, {"penalty": penalty, "jitter": jitter}),
+             "classes, Fourier": (None, classes, {"penalty": penalty / 100, "jitter": jitter, "lr": 0.03,
+                                                  "parametrisation": "fourier"})}
     for title, (layer, chosen, settings) in runs.items():
-        found = maximise.maximise(scene.model, chosen, layer=layer, shape=shape, steps=steps, std=scene.std,
-                                  mean=scene.mean, rng=torch_rng(scene.seed, "noise", title), **settings)
+        found = maximise.maximise(scene.model, chosen, layer=layer, shape=shape, steps=steps, noise=noise,
+                                  mean=scene.mean, std=scene.std, rng=torch_rng(scene.seed, "noise", title),
+                                  **settings)
         sheets[f"maximisation/{title}"] = maximise.shown(found).numpy()
         sheets[f"units/{title}"] = np.array([scene.model.class_names[k] if layer is None else str(k) for k in chosen])
         if layer is None:
