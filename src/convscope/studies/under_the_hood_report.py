@@ -304,7 +304,7 @@ def _fields(own: Arrays) -> dict[str, "Figure"]:
     row = []
     for name in names:
         top, bottom, left, right = own[f"receptive_fields/{name}/box"]
-        row.append(Picture(f"{_short(name)} {bottom - top + 1} × {right - left + 1}",
+        row.append(Picture(f"{_short(name)}: {bottom - top + 1} × {right - left + 1}",
                            np.sqrt(own[f"receptive_fields/{name}/map"].astype(np.float64)),
                            circles=[(int(top), int(left)), (int(bottom), int(right))]))
     return {"effective_fields": image_sheet([row], title="Effective receptive fields")}
