@@ -44,10 +44,9 @@ def figures(rows: Sequence[Row], arrays: Mapping[str, np.ndarray]) -> dict[str, 
     assert by_signal.text is not None
     text = by_signal.text.map(lambda cell: cell.partition(" ± ")[0])
     found = {"by_signal": heat_table(by_signal.values, text, title="Rank accuracy by signal (%)", limits=(0.0, 1.0))}
-    keys = list(dict.fromkeys(key.partition("/heat/")[0].removesuffix("/image").removesuffix("/mask")
-                              for key in arrays))
+    keys = sorted({key.partition("/heat/")[0].removesuffix("/image").removesuffix("/mask") for key in arrays})
     order = [name for name in by_signal.values.index if any(f"{key}/heat/{name}" in arrays for key in keys)]
-    for model in dict.fromkeys(key.split("/")[2] for key in keys):
+    for model in sorted({key.split("/")[2] for key in keys}):
         own = [key for key in keys if key.split("/")[2] == model]
         pictures = []
         for key in own:
