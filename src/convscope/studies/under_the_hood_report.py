@@ -20,6 +20,8 @@ Arrays = Mapping[str, np.ndarray]
 SHOWN = 2          # images whose predicted classes stand in the table, as in the lecture
 APART = {"knn": "5 nearest neighbours", "linear": "linear probe", "purity": "k-means purity"}
 
+SHARED = ("lines", "swiss_roll")  # sheets of no network in particular: one is enough
+
 
 def tables(rows: Sequence[Row]) -> list[Table]:
     """Adversarial iterations, the sphere, attacks, separability of the layers, receptive fields, dilation, fooling."""
@@ -69,7 +71,7 @@ def figures(rows: Sequence[Row], arrays: Arrays) -> dict[str, "Figure"]:
                       "PCA": own["swiss_roll/pca"]}
             sheets["swiss_roll"] = scatter({name: Points(x, bins) for name, x in points.items()}, size=2.2, ticks=False,
                                            title="The swiss roll, a control")
-        found |= {f"{name}{ending}": sheet for name, sheet in sheets.items()}
+        found |= {name if name in SHARED else f"{name}{ending}": sheet for name, sheet in sheets.items()}
     return found | _separability(rows)
 
 
