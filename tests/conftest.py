@@ -54,6 +54,13 @@ while line := sys.stdin.readline():
 """
 
 
+@pytest.fixture(autouse=True)
+def same_draws() -> None:
+    """What a test draws without a seed of its own, like an untrained network, is the same in every run."""
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(0)
+
+
 @dataclass(frozen=True)
 class Done:
     """A command that ended. `cpu` is its own seconds of work, however busy the machine is."""
