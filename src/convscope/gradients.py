@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 from itertools import chain
+from numbers import Integral
 
 import torch
 from torch import Tensor, nn
@@ -79,7 +80,7 @@ def scores(network: nn.Module, x: Tensor, target: Tensor) -> Tensor:
 def logits(network: nn.Module, x: Tensor) -> Tensor:
     """[B, K]: the scores of all classes; raises ValueError where the network does not take x or returns otherwise."""
     try:
-        score_BK = network(x)
+        score_BK = network(x.clone())  # some networks work in place on what they are given
     except RuntimeError as error:  # torch's own words for a shape that does not fit
         if x.is_cuda and "out of memory" in str(error):
             raise
@@ -102,8 +103,7 @@ def gradient(network: nn.Module, x: Tensor, target: Tensor) -> Tensor:
 
 def in_batches(function: Callable[[Tensor, Tensor], Tensor], x: Tensor, target: Tensor, batch_size: int) -> Tensor:
     """`function` of the inputs and targets, so many at once, put together."""
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    counts(batch_size=batch_size)
     if batch_size >= len(x):
         return function(x, target)
     return torch.cat([function(*part) for part in zip(x.split(batch_size), target.split(batch_size), strict=True)])
@@ -116,8 +116,7 @@ def summed_gradients(network: nn.Module, x: Tensor, target: Tensor, weights: Ten
     `points(sample, draw)` gives the points [P, ...] of so many pairs, each an input's number and a point's; at most
     `batch_size` are alive at once, whatever their number.
     """
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    counts(batch_size=batch_size)
     total = torch.zeros_like(x)
     pairs = torch.arange(len(x) * len(weights), device=x.device)
     weights = weights.to(x)
@@ -126,6 +125,13 @@ def summed_gradients(network: nn.Module, x: Tensor, target: Tensor, weights: Ten
         found = gradient(network, points(sample, draw), target[sample])
         total.index_add_(0, sample, found * weights[draw].view(-1, *[1] * (x.ndim - 1)))
     return total
+
+
+def counts(**values: int) -> None:
+    """Raises ValueError for the first of the named values that is no whole number from 1 on."""
+    for name, value in values.items():
+        if not isinstance(value, Integral) or value < 1:
+            raise ValueError(f"{name} must be at least 1, got {value}; give a whole number")
 
 
 def layer(network: nn.Module, name: str) -> nn.Module:
@@ -148,6 +154,8 @@ def _check_inputs(network: nn.Module, x: Tensor) -> None:
                          f"{hint}")
     if not len(x):
         raise ValueError(f"x has no input, got {_kind(x)}; give at least one")
+    if weight is not None and weight.is_meta and x.is_meta:
+        raise ValueError("the model and x are on meta, where there are no numbers: load the weights onto a device")
     if weight is not None and weight.device != x.device:
         raise ValueError(f"the model is on {weight.device}, x on {x.device}: move one of them, "
                          f"x.to({weight.device.type!r})")

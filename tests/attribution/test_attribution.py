@@ -61,7 +61,7 @@ FORMS: dict[str, Callable[[Tensor], Tensor]] = {
     "torch in place": torch.relu_,
     "method": Tensor.relu, "method in place": Tensor.relu_, "statement": _statement,
     "clamp": lambda x: x.clamp(min=0), "clamp in place": lambda x: x.clamp_(0),
-    "clamp_min": lambda x: torch.clamp_min(x, 0),
+    "clamp_min": lambda x: torch.clamp_min(x, 0), "clamp by a tensor": lambda x: x.clamp(min=x.new_tensor(0.0)),
 }
 
 
@@ -167,6 +167,14 @@ def test_works_where_gradients_are_switched_off_and_on_compiled_models(name: str
     with torch.inference_mode():
         assert torch.equal(attribute(name, model, x * 1, TARGET), whole)
     assert torch.equal(attribute(name, torch.compile(model), x, TARGET), whole)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_network_that_works_in_place_on_its_input(name: str) -> None:
+    expected = attribute(name, nn.Sequential(nn.ReLU(), network()), images() - 0.3, TARGET)
+    x = images() - 0.3
+    found = attribute(name, nn.Sequential(nn.ReLU(inplace=True), network()), x, TARGET)
+    assert torch.equal(found, expected) and torch.equal(x, images() - 0.3)
 
 
 # Independent second versions
@@ -372,8 +380,24 @@ def test_models_that_cannot_be_explained(name: str) -> None:
         attribute(name, network().to("meta"), images(), 0)
     with pytest.raises(ValueError, match=r"the model must return scores \[\d+, K\]"):
         attribute(name, nn.Conv2d(3, 4, 1).double(), images(), 0)
-    with pytest.raises(ValueError, match="batch_size must be at least 1, got 0"):
-        attribute(name, network(), images(), 0, batch_size=0)
+    with pytest.raises(ValueError, match="the model and x are on meta, where there are no numbers"):
+        attribute(name, network().to("meta"), images().to("meta"), 0)
+    for batch_size in (0, 1.5):
+        with pytest.raises(ValueError, match=f"batch_size must be at least 1, got {batch_size}; give a whole number"):
+            attribute(name, network(), images(), 0, batch_size=batch_size)
+
+
+@pytest.mark.parametrize(("name", "settings", "message"), [
+    ("smoothgrad", {"n_samples": 0}, "n_samples must be at least 1, got 0"),
+    ("smoothgrad", {"noise_level": -0.1}, "noise_level must be a number, at least 0, got -0.1"),
+    ("smoothgrad", {"noise_level": float("nan")}, "noise_level must be a number"),
+    ("integrated_gradients", {"n_steps": 0}, "n_steps must be at least 1, got 0"),
+    ("occlusion", {"stride": 0}, "stride must be at least 1, got 0"),
+    ("occlusion", {"window": -4}, "window must be at least 1, got -4"),
+])
+def test_settings_out_of_range(name: str, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        attribute(name, network(), images(), 0, **settings)
 
 
 @pytest.mark.parametrize("name", RELU_RULES)

@@ -19,6 +19,7 @@ def attribute(model: nn.Module, x: Tensor, target: Target, *, baseline: float = 
     The integral is a Gauss-Legendre sum of `n_steps` points. `baseline` is a value for every place, or a tensor that
     broadcasts to x. At most `batch_size` points are in the model at once. Raises as `gradient`.
     """
+    gradients.counts(n_steps=n_steps)
     with gradients.borrowed(model) as network:
         x, target = gradients.checked(network, x, target)
         start = torch.as_tensor(baseline, dtype=x.dtype, device=x.device)

@@ -20,6 +20,7 @@ def attribute(model: nn.Module, x: Tensor, target: Target, *, window: Count = 8,
     images are in the model at once. Raises ValueError for a window larger than the image or a stride larger than the
     window, besides what `gradient` raises.
     """
+    gradients.counts(window=window, stride=stride)
     with gradients.borrowed(model) as network:
         x, target = gradients.checked(network, x, target)
         if x.ndim != 4 or window > max(x.shape[2:]) or stride > window:
@@ -30,7 +31,7 @@ def attribute(model: nn.Module, x: Tensor, target: Target, *, window: Count = 8,
             score_B = gradients.in_batches(lambda x, target: gradients.scores(network, x, target), x, target,
                                            batch_size)
             fall_BQ = x.new_empty(len(x), len(inside_QHW))
-            for pair in torch.arange(fall_BQ.numel(), device=x.device).split(max(1, batch_size)):
+            for pair in torch.arange(fall_BQ.numel(), device=x.device).split(batch_size):
                 sample, place = pair // len(inside_QHW), pair % len(inside_QHW)
                 covered = x[sample].masked_fill(inside_QHW[place, None], fill)
                 fall_BQ.view(-1)[pair] = score_B[sample] - gradients.scores(network, covered, target[sample])

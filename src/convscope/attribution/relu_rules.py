@@ -108,4 +108,5 @@ def _from_zero(args: Any, kwargs: Any) -> bool:
     """Whether a call to clamp or clamp_min cuts at 0 and nowhere else."""
     low = kwargs.get("min", args[1] if len(args) > 1 else None)
     high = kwargs.get("max", args[2] if len(args) > 2 else None)
+    low = low.item() if isinstance(low, Tensor) and low.numel() == 1 else low
     return high is None and isinstance(low, (int, float)) and low == 0

@@ -1,5 +1,7 @@
 """SmoothGrad: the gradient averaged over noisy copies of the input (Smilkov 2017)."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -18,6 +20,9 @@ def attribute(model: nn.Module, x: Tensor, target: Target, *, rng: torch.Generat
     scale and forgets to use it: this follows the formula.) At most `batch_size` copies are in the model at once,
     whatever B and `n_samples` are. Raises as `gradient`.
     """
+    gradients.counts(n_samples=n_samples)
+    if not 0 <= noise_level < math.inf:
+        raise ValueError(f"noise_level must be a number, at least 0, got {noise_level}")
     with gradients.borrowed(model) as network:
         x, target = gradients.checked(network, x, target)
         flat = x.flatten(1)
