@@ -76,6 +76,9 @@ def test_report(cell):
     assert networks.values.loc["linear_softmax, pattern_pixels amplitude=1", "accuracy"] > 0.5
     figures = attribution_truth.figures(rows, attribution_truth.arrays(runs))
     assert set(figures) == {"by_signal", "examples_linear_softmax"}
+    blind, _ = cell("signal=one_pixel", "signal.amplitude=0.001", "images=3")
+    told = markdown(attribution_truth.tables([*rows, *blind.rows()])[0])
+    assert "over 2 networks" in told and "1 more do not read by their signal and are not judged" in told
     assert attribution_truth.pages(rows, {}) == {} and attribution_truth.ledger({"attribution_truth": rows}) == []
 
 

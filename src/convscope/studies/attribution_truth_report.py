@@ -82,7 +82,10 @@ def _ranking(rows: Sequence[Row]) -> Table:
         values.append({heading: summary[metric][0] for metric, heading in (FOUND | AGREES).items()}
                       | {f"{heading}, ci95": summary[metric][2] for metric, heading in (FOUND | AGREES).items()})
         texts.append({heading: _interval(summary[metric]) for metric, heading in (FOUND | AGREES).items()})
-    networks = len({(row.model, row.axes["signal"], row.seed, row.data, row.condition) for row in rows})
+    trained, judged = (len({(row.model, row.axes["signal"], row.seed, row.data, row.condition) for row in some})
+                       for some in (rows, [row for row in rows if row.metric == "rank_accuracy"]))
+    left_out = "" if trained == judged else (f"; {trained - judged} more do not read by their signal and are not "
+                                             "judged")
     text = pd.DataFrame(texts, index=order)
     best = pd.DataFrame(False, index=text.index, columns=text.columns)
     frame = pd.DataFrame(values, index=order)
@@ -97,7 +100,7 @@ def _ranking(rows: Sequence[Row]) -> Table:
                  "them? Insertion and deletion: area under the curve of the class's probability while the hottest "
                  "pixels are shown first (high is good) or covered first (low is good). Left with random weights: rank "
                  "correlation of the map with that of the same network without its training (low is good). Mean ± 95 % "
-                 f"interval over {networks} networks (signals, architectures and seeds).", frame, text, best,
+                 f"interval over {judged} networks (signals, architectures and seeds){left_out}.", frame, text, best,
                  "attribution")
 
 
