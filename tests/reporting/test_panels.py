@@ -19,6 +19,9 @@ def test_scatter_draws_every_point_of_every_class() -> None:
     np.testing.assert_array_equal(drawn[0], x[y == 0])
     np.testing.assert_array_equal(drawn[1], x[y == 1])
     assert first.get_title(loc="left") == "a b" and [t.get_text() for t in second.texts] == ["cat", "dog"]
+    assert not figure.legends
+    (legend,) = scatter({"a": Points(x, 2 * y)}, classes=["cat", "dog", "fox"]).legends
+    assert [text.get_text() for text in legend.get_texts()] == ["cat", "fox"]  # of dogs there are no points
     with pytest.raises(ValueError, match="at least one, got none"):
         scatter({})
 

@@ -65,6 +65,10 @@ def test_report(cell):
             "separability_by_layer"} <= set(figures)
     assert {name for name in figures if name.startswith("attribution_")} == {
         f"attribution_{name.rpartition('/')[2]}" for name in arrays if "/attributions/" in name}
+    (legend,) = figures["embeddings_tsne"].legends
+    assert [text.get_text() for text in legend.get_texts()] == [str(digit) for digit in range(10)]
+    fields = [axes.get_title().partition(":")[0] for axes in figures["effective_fields"].axes if axes.get_title()]
+    assert fields == ["relu", "stages.1.0", "stages.2.0"]  # in the order of their depth
     assert not set(tables) & set(figures)
     assert under_the_hood.pages(run.rows(), arrays) == {} and under_the_hood.ledger({"x": run.rows()}) == []
 

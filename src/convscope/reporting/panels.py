@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
@@ -28,15 +29,20 @@ class Points:
 
 @styled
 def scatter(panels: Mapping[str, Points], *, title: str = "", columns: int = 5, size: float = 1.7,
-            ticks: bool = True) -> Figure:
-    """One panel of points per name, equal scales in x and y, a colour and a marker per class."""
+            ticks: bool = True, classes: Sequence[str] = ()) -> Figure:
+    """One panel of points per name, equal scales in x and y, a colour and a marker per class.
+
+    `classes` are the names of the classes 0, 1, ... for a legend below the panels; classes without points are left out.
+    """
     figure, axes = _panels(len(panels), columns, size, title)
+    drawn: dict[int, Artist] = {}
     for one, (name, points) in zip(axes, panels.items(), strict=False):
         for k in np.unique(points.y):
             of_class = points.x[points.y == k]
             again, colour = divmod(int(k), len(PALETTE))  # more classes than colours: another marker
-            one.scatter(of_class[:, 0], of_class[:, 1], s=9 if not len(points.names) else 16, alpha=0.85, linewidths=0,
-                        color=PALETTE[colour], marker=MARKERS[(int(k) + again) % len(MARKERS)])
+            drawn[int(k)] = one.scatter(
+                of_class[:, 0], of_class[:, 1], s=9 if not len(points.names) else 16, alpha=0.85, linewidths=0,
+                color=PALETTE[colour], marker=MARKERS[(int(k) + again) % len(MARKERS)])
         for label, place in zip(points.names, points.x, strict=False):
             one.annotate(str(label), (float(place[0]), float(place[1])), xytext=(3, 2), textcoords="offset points",
                          fontsize=6, color=INK)
@@ -50,6 +56,11 @@ def scatter(panels: Mapping[str, Points], *, title: str = "", columns: int = 5, 
             one.set(xticks=[], yticks=[])
         one.spines[:].set_visible(True)
         one.set_title(textwrap.fill(name.replace("_", " "), round(12 * size)), fontweight="bold")
+    if named := [k for k in sorted(drawn) if k < len(classes)]:
+        figure.set_figheight(figure.get_figheight() + 0.2)
+        figure.legend([drawn[k] for k in named], [str(classes[k]) for k in named], loc="outside lower center",
+                      ncols=min(len(named), round(1.3 * figure.get_figwidth())), markerscale=1.6, handletextpad=0.1,
+                      columnspacing=1.2)
     return figure
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Frame = Any  # a pandas DataFrame
 Arrays = Mapping[str, np.ndarray]
 
+NAMED = 24         # classes that a legend names
 SHOWN = 2          # images whose predicted classes stand in the table, as in the lecture
 APART = {"knn": "5 nearest neighbours", "linear": "linear probe", "purity": "k-means purity"}
 
@@ -58,11 +59,11 @@ def figures(rows: Sequence[Row], arrays: Arrays) -> dict[str, "Figure"]:
         own = {name.removeprefix(f"{key}/"): array for name, array in arrays.items() if name.startswith(f"{key}/")}
         ending = "" if len(keys) == 1 else "_" + "_".join(key.replace("/", " ").replace("=", "-").split())
         sheets = {**_lines(own), **_filters(own), **_activations(own), **_attributions(own), **_maximisation(own),
-                  **_adversarial(own), **_fooled(own), **_fields(own)}
+                  **_adversarial(own), **_fooled(own), **_fields(own, _layers(rows, key))}
         for kind in ("tsne", "pca"):
             if panels := _embedded(own, kind):
                 sheets[f"embeddings_{kind}"] = scatter(
-                    panels, columns=len(panels), size=1.45, ticks=False,
+                    panels, columns=len(panels), size=1.45, ticks=False, classes=_few(own["embeddings/classes"]),
                     title=f"Layers as embeddings, {'t-SNE' if kind == 'tsne' else 'principal components'}")
         if "swiss_roll/x" in own:
             along = own["swiss_roll/along"]
@@ -297,10 +298,11 @@ def _fooled(own: Arrays) -> dict[str, "Figure"]:
                                    title="Images evolved until the network is sure, one class per column")}
 
 
-def _fields(own: Arrays) -> dict[str, "Figure"]:
+def _fields(own: Arrays, layers: Mapping[str, int]) -> dict[str, "Figure"]:
     from convscope.reporting.figures import Picture, image_sheet
 
     names = [name.removesuffix("/map") for name in _named(own, "receptive_fields/") if name.endswith("/map")]
+    names.sort(key=lambda name: layers.get(name, len(layers)))
     if not names:
         return {}
     row = []
@@ -334,10 +336,20 @@ def _separability(rows: Sequence[Row]) -> dict[str, "Figure"]:
 
 # Small things
 
+def _layers(rows: Sequence[Row], key: str) -> dict[str, int]:
+    """The layers of a network whose fields were measured, with their places in its depth."""
+    return {str(row.axes["layer"]): int(row.axes["order"]) for row in rows
+            if row.metric == "theoretical_height" and f"{row.data}/{row.model}" == key}
+
+
+def _few(classes: np.ndarray) -> list[str]:
+    """The names of classes, if a reader can tell their markers apart."""
+    return [str(name) for name in classes] if len(classes) <= NAMED else []
+
+
 def _short(layer: str) -> str:
     """A layer's name without the wrapper that normalises."""
     return str(layer).removeprefix("network.")
-
 
 
 def _named(own: Arrays, prefix: str) -> dict[str, np.ndarray]:
