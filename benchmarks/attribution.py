@@ -1,6 +1,7 @@
 """Attributions per second: ours, Captum's and pytorch-grad-cam's, on the same model and device, in turns.
 
     uv run --group bench benchmarks/attribution.py [--rounds 5] [--batches 1 32 256] [--device cuda] [--threads 2]
+        [--models VGG-16] [--methods gradient occlusion]
 
 Captum is given our batch size where it has an argument for one (it perturbs one by one otherwise); pytorch-grad-cam,
 which is for Grad-CAM and guided backpropagation, works as its README shows. Integrated gradients take 8 steps,
@@ -90,19 +91,22 @@ def main() -> None:
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 32, 256])
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
+    parser.add_argument("--methods", nargs="+", help="all by default")
     given = parser.parse_args()
     if given.threads:
         torch.set_num_threads(given.threads)
     warnings.simplefilter("ignore")
     print("| model | batch | method | ours (images/s) | Captum | x | pytorch-grad-cam | x |\n|" + " --- |" * 8)
-    for name, (module, settings, layer) in MODELS.items():
+    for name in given.models:
+        module, settings, layer = MODELS[name]
         torch.manual_seed(0)
         model = module.build(n_classes=10, input_shape=(3, 32, 32), **settings).eval().to(given.device)
         for batch in given.batches:
             x = torch.rand(batch, 3, 32, 32, generator=torch_rng(0, "images")).to(given.device)
             y = (torch.arange(batch) % 10).to(given.device)
             ways = [ours(model, layer, x, y), captums(model, layer, x, y), grad_cams(model, layer, x, y)]
-            for method in ways[0]:
+            for method in given.methods or ways[0]:
                 actions = [way[method] for way in ways if method in way]
                 times: list[list[float]] = [[] for _ in actions]
                 for action in actions:
