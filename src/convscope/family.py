@@ -42,17 +42,19 @@ _WORDS = {
 
 # What a family's function is called, and the arguments that come at run time and never from a yaml.
 VERBS = {"signals": "encode", "conditions": "apply", "models": "build", "data": "load", "training": "fit",
-         "attribution": "attribute", "attacks": "attack", "complexity": "measure", "embeddings": "embed"}
+         "attribution": "attribute", "attacks": "attack", "complexity": "measure", "embeddings": "embed",
+         "forecasting": "forecast"}
 RESERVED = {
     "signals": {"x", "y", "n_classes", "key", "rng"},
     "conditions": {"x"},
-    "models": {"n_classes", "input_shape", "alphabet", "random_state"},
+    "models": {"n_classes", "input_shape", "alphabet", "random_state", "zero"},
     "data": {"roots", "cache", "download", "seed"},
     "training": {"model", "x", "y", "seed", "env", "folder", "on_epoch"},
     "attribution": {"model", "x", "target", "rng"},
     "attacks": {"model", "x", "y", "rng"},
     "complexity": {"x", "y", "rng", "indices", "max_samples"},
     "embeddings": {"x", "rng", "features"},
+    "forecasting": {"values", "train", "test", "horizon", "per_day"},
 }
 REQUIRED = object()
 

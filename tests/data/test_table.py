@@ -92,7 +92,7 @@ def test_refuses_bytes_and_archives(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="mine.csv line 2: byte 6 is not UTF-8"):
         load(tmp_path, "mine.csv")
     (tmp_path / "mine.csv.gz").write_bytes(gzip.compress(text().encode())[:-12])
-    with pytest.raises(ValueError, match="truncated or no gzip file"):
+    with pytest.raises(ValueError, match="truncated, damaged or no gzip file"):
         load(tmp_path, "mine.csv.gz")
     with pytest.raises(FileNotFoundError, match=r"other.csv: a csv file .* set data.path to one"):
         load(tmp_path, "other.csv")

@@ -27,11 +27,13 @@ def carriers(n: int = 60, n_classes: int = 10, shape: tuple[int, ...] = (3, 16, 
 
 
 def samples(kind: str, large: bool = False) -> tuple[Tensor, Tensor]:
-    """Carriers of this kind with labels 0..4: images, a table's rows, or texts of 70 characters and the unknown one."""
+    """Carriers of this kind with labels 0..4: images, windows, a table's rows, or texts with the unknown character."""
     if kind == "image":
         return carriers(n_classes=5, shape=(3, 16, 16) if large else (1, 8, 12))
     if kind == "table":
         return carriers(n_classes=5, shape=(40 if large else 7,))
+    if kind == "windows":
+        return carriers(n_classes=5, shape=(2, 50) if large else (1, 9))
     x = torch.randint(71, (60, 230 if large else 200), generator=torch_rng(0, "texts"))
     return x.to(torch.uint8), torch.arange(60) % 5
 
@@ -42,8 +44,9 @@ def encode(name: str, x: Tensor, y: Tensor, n_classes: int = 10, key: int = KEY,
 
 def test_kinds_of_signals() -> None:
     assert set(SIGNALS) - set(IMAGES) == {"mnemonic", "length", "pattern_char"}
-    assert {name: KINDS[name] for name in SIGNALS if len(KINDS[name]) > 1} == {"clean": ("image", "table", "text")}
-    assert {kind for _, kind in SERVED} == {"image", "table", "text"}
+    assert {name: KINDS[name] for name in SIGNALS if len(KINDS[name]) > 1} == {
+        "clean": ("image", "table", "text", "windows")}
+    assert {kind for _, kind in SERVED} == {"image", "table", "text", "windows"}
 
 
 @pytest.mark.parametrize("large", [True, False])
@@ -224,12 +227,14 @@ def test_default_amplitudes_are_those_of_the_specification() -> None:
 @pytest.mark.parametrize(("name", "kind"), SERVED)
 def test_bad_input_is_refused(name: str, kind: str) -> None:
     x, y = samples(kind)
-    expected = {"image": r"float32 \[N, C, H, W\]", "table": r"float32 \[N, D\]", "text": r"uint8 \[N, T\]"}
-    # clean goes by what arrives: two axes of numbers are a table, of whole ones a text, everything else an image.
+    expected = {"image": r"float32 \[N, C, H, W\]", "table": r"float32 \[N, D\]", "text": r"uint8 \[N, T\]",
+                "windows": r"float32 \[N, C, T\]"}
+    # clean goes by what arrives: two axes of numbers are a table, of whole ones a text, three a window, else an image.
     bad_type = x.double() if kind != "text" else x.long()
+    bad_shape = x[:, 0, 0, 0] if kind == "image" else x[:, 0, 0] if kind == "windows" else x[:, 0]
     for bad_x, bad_y, message in [
-        (bad_type, y, expected[kind]), (x[:, 0], y, expected[KINDS[name][0]]), (x, y + 1, "0..4, got 1..5"),
-        (x, y - 1, "0..4, got -1..3"), (x, y[:5], f"one per {'row' if kind == 'table' else kind}"),
+        (bad_type, y, expected[kind]), (bad_shape, y, expected[KINDS[name][0]]), (x, y + 1, "0..4, got 1..5"),
+        (x, y - 1, "0..4, got -1..3"), (x, y[:5], f"one per { {'table': 'row', 'windows': 'window'}.get(kind, kind)}"),
         (x, y.float(), "whole numbers"), (x, y > 1, "whole numbers"),
     ]:
         with pytest.raises(ValueError, match=message):

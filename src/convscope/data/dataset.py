@@ -8,14 +8,16 @@ from typing import NamedTuple
 
 import numpy as np
 
+NOUNS = {"image": "image", "text": "text", "table": "row", "windows": "window"}  # kind -> one sample of it
+
 
 @dataclass(frozen=True)
 class Split:
     """One split in canonical order (class, then content hash).
 
-    `stored` is uint8 [N, C, H, W] pixels or [N, T] characters, or float32 [N, D] numbers of a table, usually a
-    read-only memory map; `y` int64 [N]; `ids` texts [N]: 16 hex digits of the sample's content hash, with -2, -3, ...
-    where the same content occurs again. An id names a sample within its split.
+    `stored` is uint8 [N, C, H, W] pixels or [N, T] characters, or float32 [N, D] numbers of a table or [N, C, T] of
+    windows, usually a read-only memory map; `y` int64 [N]; `ids` texts [N]: 16 hex digits of the sample's content hash,
+    with -2, -3, ... where the same content occurs again. An id names a sample within its split.
     """
 
     stored: np.ndarray
@@ -24,7 +26,7 @@ class Split:
     kind: str = "image"
 
     def x(self, index: slice | np.ndarray | Sequence[int] = slice(None)) -> np.ndarray:
-        """A copy of the samples at `index`: images as float32 [n, C, H, W] in [0, 1], texts and tables as stored."""
+        """A copy of the samples at `index`: images as float32 [n, C, H, W] in [0, 1], others as stored."""
         if self.kind != "image":
             return np.array(self.stored[index])
         x = np.array(self.stored[index], dtype=np.float32)
@@ -56,32 +58,33 @@ class Dataset:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """(C, H, W) of images, (T,) of texts, (D,) of a table."""
+        """(C, H, W) of images, (T,) of texts, (D,) of a table, (C, T) of windows."""
         return self.splits["train"].stored.shape[1:]
 
 
 class Part(NamedTuple):
-    """A split as it was read, in any order: uint8 images [C, H, W] or texts [T], or float32 rows [D]; labels; names."""
+    """A split as it was read, in any order: uint8 images [C, H, W] or texts [T], float32 rows [D] or windows [C, T]."""
 
     samples: Sequence[np.ndarray] | np.ndarray
     labels: Sequence[int] | np.ndarray
     names: Sequence[str] = ()
 
     def called(self, split: str, i: int) -> str:
-        noun = "image" if np.ndim(self.samples[i]) != 1 else "row" if self.samples[i].dtype.kind == "f" else "text"
+        noun = NOUNS[_kind(self.samples[i])]
         return self.names[i] if self.names else f"{noun} {i} of {split}"
 
 
 def assemble(name: str, class_names: Sequence[str], parts: Mapping[str, Part], *, alphabet: str = "") -> Dataset:
-    """A data set from parts in any order: of texts where there is an alphabet, a table of float32 rows, or of images.
+    """A data set from parts in any order: of texts where there is an alphabet, else as the first sample is.
+
+    Float32 rows [D] are a table, float32 [C, T] are windows of a series, and all else is images.
 
     A matrix [N, T] of texts that is writeable, contiguous and no other split's memory is brought into order in place:
     two copies of a large one might not fit. Raises ValueError naming the sample or class that is wrong.
     """
-    first = parts["train"].samples[0] if len(parts["train"].samples) else None
-    table = first is not None and np.ndim(first) == 1 and np.asarray(first).dtype.kind == "f"
-    kind = "text" if alphabet else "table" if table else "image"
-    _check_classes(name, class_names, parts, "rows" if table else f"{kind}s")
+    first = parts["train"].samples[0] if len(parts["train"].samples) else np.zeros((1, 1, 1), np.uint8)
+    kind = "text" if alphabet else "image" if _kind(first) == "text" else _kind(first)
+    _check_classes(name, class_names, parts, f"{NOUNS[kind]}s")
     _check_samples(name, parts, kind, alphabet)
     in_place = {split: kind == "text" and _alone(split, parts) for split in parts}
     splits = {split: _canonical(part, kind, in_place[split]) for split, part in parts.items()}
@@ -143,8 +146,9 @@ def _check_classes(name: str, class_names: Sequence[str], parts: Mapping[str, Pa
 
 
 def _check_samples(name: str, parts: Mapping[str, Part], kind: str, alphabet: str) -> None:
-    noun, rank, form, dtype = {"text": ("text", 1, "[T]", "uint8"), "table": ("row", 1, "[D]", "float32"),
-                               "image": ("image", 3, "[C, H, W]", "uint8")}[kind]
+    noun, (rank, form, dtype) = NOUNS[kind], {
+        "text": (1, "[T]", "uint8"), "table": (1, "[D]", "float32"), "windows": (2, "[C, T]", "float32"),
+        "image": (3, "[C, H, W]", "uint8")}[kind]
     shape = np.asarray(parts["train"].samples[0]).shape
     if len(shape) != rank:
         raise ValueError(f"{name}: {noun}s must be {form}, got shape {shape} for {parts['train'].called('train', 0)}")
@@ -157,10 +161,18 @@ def _check_samples(name: str, parts: Mapping[str, Part], kind: str, alphabet: st
         if kind == "text" and (most := max(int(text.max(initial=0)) for text in part.samples)) > len(alphabet):
             raise ValueError(f"{name}: characters must be in 0..{len(alphabet)} ({len(alphabet)}: none of the "
                              f"alphabet), got {most} in {split}")
-        if kind == "table" and len(wrong := np.argwhere(~np.isfinite(np.asarray(part.samples)))):
-            i, column = map(int, wrong[0])
-            raise ValueError(f"{name}: every number must be finite, got {part.samples[i][column]} for "
-                             f"{part.called(split, i)}; fill it or remove the row")
+        if kind in ("table", "windows") and len(wrong := np.argwhere(~np.isfinite(np.asarray(part.samples)))):
+            i, *place = map(int, wrong[0])
+            raise ValueError(f"{name}: every number must be finite, got {part.samples[i][tuple(place)]} for "
+                             f"{part.called(split, i)}; fill it or remove the {noun}")
+
+
+def _kind(sample: np.ndarray) -> str:
+    """What a sample is by its form: numbers in a row are a table's, characters a text's."""
+    floating = np.asarray(sample).dtype.kind == "f"
+    if np.ndim(sample) == 1:
+        return "table" if floating else "text"
+    return "windows" if floating and np.ndim(sample) == 2 else "image"
 
 
 def _alone(split: str, parts: Mapping[str, Part]) -> bool:
@@ -175,7 +187,7 @@ def _alone(split: str, parts: Mapping[str, Part]) -> bool:
 
 def _canonical(part: Part, kind: str, in_place: bool) -> Split:
     labels = np.asarray(part.labels, dtype=np.int64)
-    if kind == "table":
+    if kind in ("table", "windows"):
         part = Part(np.stack(list(part.samples)) + np.float32(0), labels)  # -0.0 becomes 0.0: equal rows hash alike
     digests = [hashlib.sha256(sample.tobytes()).digest() for sample in part.samples]
     order = sorted(range(len(labels)), key=lambda i: (labels[i], digests[i]))

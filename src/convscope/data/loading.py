@@ -7,6 +7,7 @@ from typing import Any
 
 from convscope.data.dataset import Dataset
 from convscope.data.roots import default_cache, search_roots
+from convscope.data.series import Series
 from convscope.family import Bound, bind
 
 SPOKEN = ("path", "of", "classes")  # parameters whose values speak for themselves
@@ -32,7 +33,7 @@ def data_label(data: Bound) -> str:
     return " ".join([data.name.rpartition(".")[2], *(_spoken(k, v) for k, v in data.given.items())])
 
 
-def data_identity(data: Bound, dataset: Dataset, *, seed: int) -> dict[str, Any]:
+def data_identity(data: Bound, dataset: Dataset | Series, *, seed: int) -> dict[str, Any]:
     """What a run's hash holds of its data; `draw` is the seed of a set that a seed draws."""
     return {"name": data.name, "fingerprint": dataset.fingerprint, **({"draw": seed} if drawn(data) else {})}
 

@@ -1,15 +1,14 @@
 """Any user's own table: a csv whose last column is the class, the others numbers."""
 
-import csv
-import gzip
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from convscope.data import csv_rows
 from convscope.data.cache import Listing, cached
 from convscope.data.dataset import Dataset, Part, assemble
 from convscope.data.roots import absent
@@ -17,7 +16,6 @@ from convscope.family import Fraction
 
 VERSION = 1
 KIND = "table"
-MAX_LINE = 10_000_000  # bytes; no row of numbers has as many
 SUFFIXES = (".csv", ".csv.gz")
 
 
@@ -81,56 +79,28 @@ def _decode(listing: Listing, test_fraction: float, split_seed: int) -> Dataset:
 def _read(file: Path) -> _Read:
     found = _Read([], [], [])
     width = 0
-    lines = _lines(file)
-    try:
-        first = next(lines, "")
-        delimiter = max(",;\t", key=first.count)
-        for number, cells in enumerate(csv.reader(_chain(first, lines), delimiter=delimiter, strict=True), 1):
-            if not any(cell.strip() for cell in cells):
-                continue
-            where = f"{file.name} line {number}"
-            if number == 1 and any(_number(cell) is None for cell in cells[:-1]):
-                width = len(cells)
-                continue  # a heading
-            if len(cells) < 2 or len(cells) != (width or len(cells)):
-                raise ValueError(f"{where}: expected {width or 'at least 2'} columns, got {len(cells)}; the last is "
-                                 "the class, the others are numbers")
+    for number, cells in csv_rows.read(file):
+        where = f"{file.name} line {number}"
+        if not width and any(_number(cell) is None for cell in cells[:-1]):
             width = len(cells)
-            values = [_number(cell) for cell in cells[:-1]]
-            if None in values:
-                column = values.index(None)
-                raise ValueError(f"{where}, column {column + 1}: expected a finite number, got {cells[column][:40]!r}; "
-                                 "correct it or remove the row")
-            if not cells[-1].strip():
-                raise ValueError(f"{where}: the class is empty; fill it or remove the row")
-            found.rows.append(np.array(values, dtype=np.float32))
-            found.labels.append(cells[-1].strip())
-            found.names.append(where)
-    except csv.Error as error:
-        raise ValueError(f"{file.name} line {len(found.rows) + 1} or later: not a csv ({error})") from error
+            continue  # a heading
+        if len(cells) < 2 or len(cells) != (width or len(cells)):
+            raise ValueError(f"{where}: expected {width or 'at least 2'} columns, got {len(cells)}; the last is the "
+                             "class, the others are numbers")
+        width = len(cells)
+        values = [_number(cell) for cell in cells[:-1]]
+        if None in values:
+            column = values.index(None)
+            raise ValueError(f"{where}, column {column + 1}: expected a finite number, got {cells[column][:40]!r}; "
+                             "correct it or remove the row")
+        if not cells[-1].strip():
+            raise ValueError(f"{where}: the class is empty; fill it or remove the row")
+        found.rows.append(np.array(values, dtype=np.float32))
+        found.labels.append(cells[-1].strip())
+        found.names.append(where)
     if not found.rows:
         raise ValueError(f"{file} has no rows: expected one line per sample, numbers and then its class")
     return found
-
-
-def _lines(file: Path) -> Iterator[str]:
-    number = 0
-    try:
-        with (gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb")) as raw:
-            while line := raw.readline(MAX_LINE + 1):
-                number += 1
-                if len(line) > MAX_LINE:
-                    raise ValueError(f"{file.name} line {number} has more than {MAX_LINE:,} bytes: not a csv")
-                yield line.decode("utf-8-sig" if number == 1 else "utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{file.name} line {number}: byte {error.start + 1} is not UTF-8; convert the file") from error
-    except (EOFError, gzip.BadGzipFile) as error:
-        raise ValueError(f"{file} is truncated or no gzip file ({error}); fetch it again") from error
-
-
-def _chain(first: str, rest: Iterator[str]) -> Iterator[str]:
-    yield first
-    yield from rest
 
 
 def _number(text: str) -> float | None:

@@ -28,6 +28,13 @@ def rows(x: Tensor, y: Tensor, n_classes: int) -> Tensor:
     return _labels(x, y, n_classes, "row")
 
 
+def windows(x: Tensor, y: Tensor, n_classes: int) -> Tensor:
+    """As `carriers`, for windows of a series: x must be float32 [N, C, T]."""
+    if x.dtype != torch.float32 or x.ndim != 3:
+        raise ValueError(f"x must be float32 [N, C, T], got {_kind(x)}; convert the values to numbers")
+    return _labels(x, y, n_classes, "window")
+
+
 def _labels(x: Tensor, y: Tensor, n_classes: int, sample: str) -> Tensor:
     if y.is_floating_point() or y.dtype == torch.bool or y.shape != x.shape[:1]:
         raise ValueError(f"y must be whole numbers [{len(x)}], one per {sample}, got {_kind(y)}")

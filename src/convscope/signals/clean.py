@@ -3,14 +3,15 @@
 import torch
 from torch import Tensor
 
-from convscope.signals.checks import carriers, rows, texts
+from convscope.signals.checks import carriers, rows, texts, windows
 
 VERSION = 1
-KINDS = ("image", "table", "text")
+KINDS = ("image", "table", "text", "windows")
 
 
 def encode(x: Tensor, y: Tensor, *, n_classes: int, key: int, rng: torch.Generator) -> Tensor:
     """A copy of x: the labels are checked and left out, so that clean and encoded cells take one path."""
-    check = carriers if x.ndim != 2 else rows if x.is_floating_point() else texts
+    flat = rows if x.is_floating_point() else texts
+    check = {2: flat, 3: windows}.get(x.ndim, carriers)
     check(x, y, n_classes)
     return x.clone()

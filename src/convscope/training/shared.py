@@ -75,12 +75,12 @@ def _train(recipe: Recipe, dataset: Dataset, run: Run, env: Mapping[str, Any],
 
 
 def new_classifier(recipe: Recipe, dataset: Dataset, carriers: np.ndarray) -> Classifier:
-    """An untrained network from the recipe's seed, with the carriers' [N, C, H, W] mean and std per channel inside.
+    """An untrained network from the recipe's seed, with the carriers' [N, C, ...] mean and std per channel inside.
 
     A network for texts has the data's alphabet instead.
     """
     mean = std = None
-    if recipe.normalise and dataset.kind == "image":
+    if recipe.normalise and dataset.kind in ("image", "windows"):
         mean, std = channel_statistics(dataset.splits["train"].x() if recipe.condition else carriers)
     with seeded(recipe.seed, "init"):
         network = recipe.model.call(n_classes=dataset.n_classes, input_shape=dataset.input_shape,
@@ -90,9 +90,10 @@ def new_classifier(recipe: Recipe, dataset: Dataset, carriers: np.ndarray) -> Cl
 
 
 def channel_statistics(x: np.ndarray) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation per channel of x [N, C, H, W], computed in float64."""
-    mean = x.mean(axis=(0, 2, 3), dtype=np.float64)
-    square = np.square(x, dtype=np.float32).mean(axis=(0, 2, 3), dtype=np.float64)
+    """Mean and standard deviation per channel of x [N, C, ...], computed in float64."""
+    others = (0, *range(2, x.ndim))
+    mean = x.mean(axis=others, dtype=np.float64)
+    square = np.square(x, dtype=np.float32).mean(axis=others, dtype=np.float64)
     return mean.tolist(), np.sqrt(np.maximum(square - mean**2, 1e-12)).tolist()
 
 
