@@ -1,0 +1,22 @@
+"""The value is what it was one season ago."""
+
+from typing import Literal
+
+import numpy as np
+
+VERSION = 1
+
+
+def forecast(values: np.ndarray, train: np.ndarray, test: np.ndarray, *, horizon: int, per_day: int,
+             season: Literal["day", "week"] = "day") -> np.ndarray:
+    """[len(test)]: the value one day, or one week, before each row of `test`.
+
+    Raises ValueError for a series without so many rows, or whose step is longer than the season.
+    """
+    period = per_day * {"day": 1, "week": 7}[season]
+    if period < horizon:
+        raise ValueError(f"seasonal_naive: a {season} is {period} rows, fewer than the horizon of {horizon}; take a "
+                         "series with a shorter step")
+    if test.min() < period:
+        raise ValueError(f"seasonal_naive: row {test.min()} has no value one {season} ({period} rows) before it")
+    return values[test - period]
