@@ -49,7 +49,7 @@ class Progress:
             left = round((self._total - step) / speed)
             text += (f", {speed * self._batch_size:,.0f} samples/s, "
                      f"{left // 3600}:{left // 60 % 60:02}:{left % 60:02} left")
-        kept = ("train_loss", "train_accuracy", "holdout_accuracy")
+        kept = ("train_loss", "train_accuracy", "holdout_accuracy", "validation_loss")
         return text + "".join(f", {k.replace('_', ' ')} {numbers[k]:.4g}" for k in kept if k in numbers)
 
     def _write(self, text: str) -> None:

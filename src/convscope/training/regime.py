@@ -42,6 +42,8 @@ class Regime:
         if self.schedule == "cosine":
             done = (step - self.warmup) / (self.iterations - self.warmup)
             return self.lr * (1 + math.cos(math.pi * done)) / 2
+        if self.schedule == "inverse":
+            return self.lr / (1 + self.decay * step)
         return self.lr
 
     def build(self, parameters: "Iterable[nn.Parameter]", *, fused: bool = False) -> "torch.optim.Optimizer":
