@@ -47,14 +47,18 @@ def borrowed(model: nn.Module) -> Iterator[nn.Module]:
             weight.requires_grad = True
 
 
-def checked(network: nn.Module, x: Tensor, target: Target) -> tuple[Tensor, Tensor]:
+def checked(network: nn.Module, x: Tensor, target: Target, *, texts: bool = False) -> tuple[Tensor, Tensor]:
     """x [B, ...] free of any graph, and the classes int64 [B] to explain, where x lies.
 
-    One whole number stands for all of x. Raises ValueError, one sentence, for inputs that are not finite floating-point
+    One whole number stands for all of x. With `texts`, x may be uint8 [B, T] too, whose characters are the network's to
+    check. Raises ValueError, one sentence, for inputs that are not finite floating-point
     numbers of the network's own type on its device, for none, and for other targets. (That a target is one of the
     network's classes is checked where its scores are: `scores`.)
     """
-    _check_inputs(network, x)
+    weight = next((w for w in chain(network.parameters(), network.buffers()) if w.is_floating_point()), None)
+    written = texts and isinstance(x, Tensor) and x.dtype == torch.uint8 and x.ndim == 2
+    _check_inputs(torch.zeros(x.shape, dtype=weight.dtype if weight is not None else torch.float32, device=x.device)
+                  if written else x, weight)
     if isinstance(target, int) and not isinstance(target, bool):
         target = torch.full((len(x),), target)
     if not isinstance(target, Tensor) or target.dtype != torch.int64 or target.shape != x.shape[:1]:
@@ -144,8 +148,7 @@ def layer(network: nn.Module, name: str) -> nn.Module:
     return modules[name]
 
 
-def _check_inputs(network: nn.Module, x: Tensor) -> None:
-    weight = next((w for w in chain(network.parameters(), network.buffers()) if w.is_floating_point()), None)
+def _check_inputs(x: Tensor, weight: Tensor | None) -> None:
     dtype = torch.float32 if weight is None else weight.dtype
     if not isinstance(x, Tensor) or x.ndim < 2 or x.dtype != dtype:
         hint = "; divide pixels of 0..255 by 255" if isinstance(x, Tensor) and x.dtype == torch.uint8 else ""
