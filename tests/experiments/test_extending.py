@@ -109,7 +109,7 @@ def test_the_snippet_for_a_network_of_torchvision_runs_as_pasted():
 
 
 STUDIES = ("blindspots.py", "diagnose.py", "complexity.py", "capacity.py", "resampling.py", "under_the_hood.py",
-           "attribution_truth.py")
+           "attribution_truth.py", "traffic.py", "tsviz.py")
 EXPERIMENTS = [one for one in dict.fromkeys(commands(README)) if arguments(one)[0] in STUDIES and "my_lab" not in one]
 
 
@@ -127,6 +127,9 @@ def home(tmp_path_factory):
             Image.fromarray(np.random.default_rng(i).integers(0, 255, (9, 9), np.uint8)).save(
                 folder / "pictures" / name / f"{name}{i}.png")
     (folder / "mine.csv").write_text("".join(f"{i},{i * i},{'ab'[i % 2]}\n" for i in range(20)))
+    (folder / "series.csv").write_text("time,value\n" + "".join(
+        f"2024-01-{day:02}T{hour:02}:00,{hour * day % 17}\n" for day in range(1, 31) for hour in range(24)))
+    np.savez(folder / "w.npz", np.zeros(3))
     (folder / "tickets").mkdir()
     for name in ("train", "test"):
         (folder / "tickets" / f"{name}.csv").write_text('"1","it is late"\n"2","it is broken"\n')
@@ -139,13 +142,14 @@ def test_every_command_of_the_readme_composes(warm, home, tmp_path, command):
     few = {"model": "gaussian_nb", "signal": "one_pixel", "signal.amplitude": "0.1"}  # a cell takes a tenth of a second
     if given[0] != "blindspots.py":
         few = {"seed": "0"}
-    if re.search("_text|_table2", command):
+    elif re.search("_text|_table2", command):
         few = {"model": "gaussian_nb", "signal": "mnemonic", **({} if "data.path" in command else {"data": "yelp"})}
     given += [f"{k}={v}" for k, v in few.items() if not any(one.startswith(f"{k}=") for one in given)]
     done = warm(*given, "env.plan=true", cwd=tmp_path, HOME=str(home))
-    if re.search("_table|_text$|_short|cifar10|mnist|_images|_embeddings|hood_imagenet", command):
-        missing = r"(CIFAR-10|MNIST|yelp_review_full) not found:|weights=auto: torchvision's cache .* lacks"
-        assert done.code == 2 and re.fullmatch(rf"convscope: ({missing}) .*\n", done.err), done.err  # not here
+    real = "_table|spots_text$|_short|cifar10|mnist|_images|_embeddings|hood_imagenet|_internet|traffic_"
+    if re.search(real, command):
+        missing = r"(CIFAR-10|MNIST|yelp_review_full|internet traffic) not found:|weights=auto: torchvision's cache .* "
+        assert done.code == 2 and re.fullmatch(rf"convscope: ({missing}).*\n", done.err), done.err  # none is here
         return
     assert done.code == 0 and done.err == "", done.err
     assert re.match(r"\d+ cells, 0 done, \d+ to run: ", done.out.splitlines()[-1])

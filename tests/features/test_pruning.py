@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from convscope.features import pruning
-from convscope.models import lenet, resnet, traffic_cnn, vgg
+from convscope.models import char_cnn, lenet, resnet, traffic_cnn, vgg
 from convscope.models.classifier import Classifier
 from convscope.rng import numpy_rng, seeded, torch_rng
 
@@ -428,3 +428,19 @@ def test_refused_choices(call: Callable[[], object], message: str) -> None:
 
 def test_parameters() -> None:
     assert pruning.parameters(traffic_cnn.build()) == 8385
+
+
+def test_a_text_network_loses_filters_too() -> None:
+    """Its characters have no gradient; what reads what is found all the same."""
+    with seeded(0, "init"):
+        model = Classifier(char_cnn.build(n_classes=3, input_shape=(123,), alphabet="abc", features=8, units=6),
+                           input_shape=(123,), class_names=("x", "y", "z"), alphabet="abc")
+    x = torch.from_numpy(numpy_rng(0, "texts").integers(0, 4, (20, 123)).astype(np.uint8))
+    dead = pruning.dead_filters(model, x)
+    assert list(dead) == [f"network.conv{k}" for k in range(1, 7)]
+    small = pruning.remove(model, x, {"network.conv2": [1, 5], "network.conv6": [0, 3, 7]})
+    assert small.get_submodule("network.conv3").weight.shape[:2] == (8, 6)
+    with torch.no_grad():
+        for name, gone in (("network.conv3", [1, 5]), ("network.fc1", [0, 3, 7])):
+            model.get_submodule(name).weight[:, gone] = 0  # one place is left of each filter before fc1
+        torch.testing.assert_close(small.eval()(x), model.eval()(x), rtol=1e-4, atol=1e-6)

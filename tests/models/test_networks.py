@@ -14,7 +14,8 @@ KINDS = {name: family.describe("models", name).constants["KINDS"] for name in fa
 SETTINGS = {"resnet": {"depth": 8}, "vit": {"depth": 2, "dim": 32}, "convnext": {"dims": (8, 16), "depths": (1, 1)},
             "char_cnn": {"features": 8, "units": 12}, "imagenet": {"arch": "resnet18"},
             "vgg": {"depth": 11, "width": 0.2}, "alexnet": {"width": 0.2}, "resnet_flat": {"blocks": 2, "channels": 4}}
-SHAPES = {"image": [(1, 16, 16), (3, 32, 32)], "text": [(123,), (200,)], "table": [(2,), (30,)]}
+SHAPES = {"image": [(1, 16, 16), (3, 32, 32)], "text": [(123,), (200,)], "table": [(2,), (30,)],
+          "windows": [(1, 20), (2, 50)], "series": []}  # forecasters have one output: test_forecasters
 TEXTS = [*SHAPES["text"], (6,)]
 COLOUR = ("imagenet",)  # made for colour images, of 32 x 32 at least
 SERVED = [(name, shape) for name in NETWORKS for kind in KINDS[name] for shape in SHAPES[kind][name in COLOUR:]]
@@ -45,8 +46,8 @@ def test_kinds() -> None:
     assert set(kinds.values()) == {"convnet", "shallow", "classical"}
     assert [name for name in NETWORKS if kinds[name] == "shallow"] == ["linear_softmax", "shallow_max"]
     assert {name for name in NETWORKS if "text" in KINDS[name]} == {"char_cnn", "linear_softmax", "shallow_max"}
-    assert {name for name in NETWORKS if "image" not in KINDS[name]} == {"char_cnn"}
-    assert all(set(served) <= {"image", "table", "text"} and served for served in KINDS.values())
+    assert {name for name in NETWORKS if "image" not in KINDS[name]} == {"char_cnn", "traffic_cnn", "day_attention"}
+    assert all(set(served) <= set(SHAPES) and served for served in KINDS.values())
 
 
 @pytest.mark.parametrize(("name", "shape"), SERVED)
@@ -69,7 +70,8 @@ def test_same_seed_same_weights_and_global_state_untouched(name: str, shape: tup
     assert torch.equal(torch.get_rng_state(), state)
 
 
-@pytest.mark.parametrize(("name", "shape"), [(name, SHAPES[kind][1]) for name in NETWORKS for kind in KINDS[name]])
+@pytest.mark.parametrize(("name", "shape"), [
+    (name, shape) for name in NETWORKS for kind in KINDS[name] for shape in SHAPES[kind][1:]])
 def test_every_parameter_learns(name: str, shape: tuple[int, ...]) -> None:
     model, x = network(name, shape).train(), inputs(shape)
     for p in model.parameters():  # torchvision starts some at zero, which stops the gradient of what lies before

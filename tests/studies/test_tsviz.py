@@ -17,7 +17,8 @@ from convscope.training.forecaster import Task, get_or_fit
 
 SERIES = ("data.days=12", "fit.iterations=40", "fit.validation=100", "inputs=10", "finetune=5")
 FIGURES = {"level1_overview", "level2_most_important", "level2_least_important", "percentile", "level3_grid",
-           "level4_clusters", "input_saliency", "highlight", "made_windows", "pruning_untuned", "pruning_tuned"}
+           "level4_clusters", "time_profiles", "input_saliency", "highlight", "made_windows",
+           "pruning_untuned", "pruning_tuned"}
 
 
 @pytest.fixture(scope="module")

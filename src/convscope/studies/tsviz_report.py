@@ -247,6 +247,9 @@ def _sheets(own: Arrays) -> dict[str, "Figure"]:
             group=lambda name, k: int(own[f"clusters/{name}"][k]))),
             title=f"Level 4: filters of {middle} by cluster (colour; grey: dead)"),
     }
+    found["time_profiles"] = trace_sheet(
+        [filters(name, order[name][:COLUMNS // 2], shade=lambda name, k: _ground(own[f"profile/{name}"][k]))
+         for name in layers], labels=labels[1:], title="Where in time a filter moves the output (ground)")
     if "saliency" in own:
         found["input_saliency"] = trace_sheet(
             [_inputs(own, own["saliency"]), *(_inputs(own, own[f"saliency/{name}"]) for name in layers)],
@@ -271,9 +274,15 @@ def _inputs(own: Arrays, shade: np.ndarray | None = None) -> list["Trace"]:
     if x.ndim == 1:
         return [Trace("characters, as numbers", x)]
     names = ["signal", "difference"] if len(x) == 2 else [f"channel {c}" for c in range(len(x))]
-    scaled = None if shade is None else shade.astype(np.float64) / max(float(shade.astype(np.float64).max()), 1e-30)
+    scaled = None if shade is None else _ground(shade)
     return [Trace(name, one, shade=None if scaled is None else scaled[c]) for c, (name, one) in
             enumerate(zip(names, x, strict=True))]
+
+
+def _ground(values: np.ndarray) -> np.ndarray:
+    """In [0, 1], as parts of the largest."""
+    values = values.astype(np.float64)
+    return values / max(float(values.max()), 1e-30)
 
 
 def _output(own: Arrays) -> "Trace":
