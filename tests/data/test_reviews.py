@@ -227,6 +227,16 @@ def test_a_wrong_line_in_test_is_named(tmp_path):
     assert _refused(tmp_path) == "test.csv line 3: labels must be in 1..3, got 4; correct it or set data.classes"
 
 
+def test_one_stray_label_makes_no_class(tmp_path):
+    _folder(tmp_path / "own", _files([*TRAIN, (4, "beyond")]))
+    assert _refused(tmp_path) == ("train.csv line 6: no other text has the label 4, here or in test.csv; correct it, "
+                                  "or set data.classes=4 if it is one")
+    assert _refused(tmp_path, classes=3).startswith("train.csv line 6: labels must be in 1..3, got 4;")
+    assert _load(tmp_path, classes=4).n_classes == 4
+    _folder(tmp_path / "own", _files([*TRAIN, (4, "beyond")], [*TEST, (4, "one more")]))
+    assert _load(tmp_path).n_classes == 4
+
+
 def test_the_first_line_says_the_columns(tmp_path):
     _folder(tmp_path / "own", _files() | {"train.csv": b"just text\n"})
     assert _refused(tmp_path).startswith("train.csv line 1: expected a label and at least one more columns, got 1;")

@@ -4,7 +4,7 @@ import csv
 import gzip
 import tarfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -89,6 +89,8 @@ def _decode(listing: Listing, encode: Callable[[str], bytes], length: int, class
     for split, read in found.items():
         _check_labels(f"{split}.csv", read, n_classes)
     _check_gaps(found["train"], n_classes)
+    if not classes and not names:
+        _check_stray(found, n_classes)
     names = names if len(names) == n_classes else [str(k) for k in range(1, n_classes + 1)]
     parts = {split: Part(read.texts, read.labels - 1) for split, read in found.items()}
     return assemble("reviews", names, parts, alphabet=alphabet)
@@ -189,3 +191,11 @@ def _check_gaps(train: _Read, n_classes: int) -> None:
         last = int(np.argmax(train.labels))
         raise ValueError(f"train.csv: no text has the label {without} of 1..{n_classes} (the largest, "
                          f"{train.labels[last]}, is in line {train.lines[last]}); correct it or set data.classes")
+
+
+def _check_stray(found: Mapping[str, _Read], n_classes: int) -> None:
+    """Where nothing but the labels says how many classes there are, one text is too few to make a class."""
+    last = np.flatnonzero(found["train"].labels == n_classes)
+    if len(last) == 1 and n_classes > 2 and n_classes not in found["test"].labels:
+        raise ValueError(f"train.csv line {found['train'].lines[last[0]]}: no other text has the label {n_classes}, "
+                         f"here or in test.csv; correct it, or set data.classes={n_classes} if it is one")
