@@ -211,7 +211,9 @@ def _ceilings(by_metric: Mapping[str, Frame]) -> str:
     if lines is None:
         return ""
     best = {line["signal"]: percent(line["mean"]) for _, line in lines.iterrows()}
-    return " The signal alone allows: " + ", ".join(f"{k} {v} %" for k, v in sorted(best.items())) + "."
+    nouns = _nouns(str(lines["data"].iloc[0]))
+    return (" The signal alone allows: " + ", ".join(f"{k} {v} %" for k, v in sorted(best.items())) +
+            f", its places taken as independent; what else the {nouns} tell may add to that.")
 
 
 def _training(part: Frame) -> str:
