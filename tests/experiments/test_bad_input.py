@@ -9,7 +9,7 @@ from PIL import Image
 COMMANDS = {  # what is typed -> what the sentence must hold
     "--config-name blindspot": "no preset blindspot; there are attribution_truth, blindspots,",
     "signal=one_pixl": "no signal one_pixl; there are clean,",
-    "model=resnet57": "no model resnet57; there are alexnet, bag_of_words,",
+    "model=resnet57": "no model resnet57; there are alexnet, ar50, ar50_seasonal, bag_of_words,",
     "--config-name blindspots_text model=resnet8": "the model resnet is for image data; documentation is text data",
     "--config-name blindspots_text model=tfidf data=reviews data.path=/no/where": "/no/where not found: looked for",
     "--config-name blindspots_text model=tfidf data=reviews": "data.path must be given: data.path=...",

@@ -146,7 +146,7 @@ def test_every_command_of_the_readme_composes(warm, home, tmp_path, command):
         few = {"model": "gaussian_nb", "signal": "mnemonic", **({} if "data.path" in command else {"data": "yelp"})}
     given += [f"{k}={v}" for k, v in few.items() if not any(one.startswith(f"{k}=") for one in given)]
     done = warm(*given, "env.plan=true", cwd=tmp_path, HOME=str(home))
-    real = "_table|spots_text$|_short|cifar10|mnist|_images|_embeddings|hood_imagenet|_internet|traffic_"
+    real = "_table|spots_text$|_short|cifar10|mnist|_images|_embeddings|hood_imagenet|_internet|c_design|c_paper"
     if re.search(real, command):
         missing = r"(CIFAR-10|MNIST|yelp_review_full|internet traffic) not found:|weights=auto: torchvision's cache .* "
         assert done.code == 2 and re.fullmatch(rf"convscope: ({missing}).*\n", done.err), done.err  # none is here
