@@ -27,7 +27,7 @@ Sheets = dict[str, np.ndarray]
 
 FAINT = 0.01    # of a layer's most influential filter: below it a filter contributes nothing to speak of
 ALIKE = 0.95    # correlation from which on two filters' activations are one
-CLUSTERED = 50  # inputs whose filters are clustered
+CLUSTERED = 50  # inputs, over all of the test, whose filters are clustered or have their saliency computed
 PAIRS = 500     # of inputs, whose useful filters are compared
 EPS = (0.01, 0.03, 0.1)  # of adversarial windows, in standard deviations of the training rows
 STEPS = 10      # of the iterative attack
@@ -136,23 +136,21 @@ def importance(scene: Scene, sheets: Sheets, setup: "Setup") -> Iterator[Number]
 
 
 def redundancy(scene: Scene, sheets: Sheets, setup: "Setup") -> Iterator[Number]:
-    """Of each layer: clusters, and living filters that another one repeats, for single inputs."""
-    x = scene.x[:min(CLUSTERED, setup.inputs)]
+    """Of each layer: living filters that another one repeats, and clusters, for single inputs."""
+    twins: dict[str, list[float]] = {}
+    for part in scene.x[:setup.inputs].split(256):
+        for name, activation in _activations(scene.model, part).items():
+            living = (one[one.any(axis=1)] for one in activation)
+            twins.setdefault(name, []).extend(_repeated(one) for one in living if len(one) > 1)
+    x = evenly(scene.x, min(CLUSTERED, setup.inputs))
     for name, activation in _activations(scene.model, x).items():
-        ks, twins, silhouettes = [], [], []
-        for b, one in enumerate(activation):
-            rng = scene.rng("clusters", name, str(b))
-            ks.append(clusters.cluster(one, rng=rng).k)
-            living = one[one.any(axis=1)]
-            if len(living) > 1:
-                twins.append(_repeated(living))
-            if b < CLUSTERED // 10:
-                silhouettes.append(clusters.cluster(one, rng=rng, method="silhouette").k)
-        of = {"layer": name}
-        yield "clusters", float(np.mean(ks)), "clusters", len(x), of
+        of, rng = {"layer": name}, scene.rng("clusters", name)
+        ks = [clusters.cluster(one, rng=rng).k for one in activation]
+        silhouettes = [clusters.cluster(one, rng=rng, method="silhouette").k for one in activation[::10]]
+        yield "clusters", float(np.mean(ks)), "clusters", len(ks), of
         yield "clusters_by_silhouette", float(np.mean(silhouettes)), "clusters", len(silhouettes), of
-        if twins:
-            yield "twins", float(np.mean(twins)), "fraction", len(twins), of
+        if twins[name]:
+            yield "twins", float(np.mean(twins[name])), "fraction", len(twins[name]), of
 
 
 def saliency(scene: Scene, sheets: Sheets, setup: "Setup") -> Iterator[Number]:
@@ -163,7 +161,7 @@ def saliency(scene: Scene, sheets: Sheets, setup: "Setup") -> Iterator[Number]:
     output = influence.input_saliency(scene.model, x).sum(dim=2)
     for kind, weight in (("raw", torch.ones_like(scene.spread)), ("times spread", scene.spread)):
         yield "on_signal", float(_first(output * weight).mean()), "fraction", len(x), {"of": "output", "by": kind}
-    some = x[:CLUSTERED]
+    some = evenly(x, CLUSTERED)
     for name, layer in influence.filter_influence(scene.model, some[:1]).items():
         found = torch.stack([influence.input_saliency(scene.model, some, layer=name, filter=k).sum(dim=2)
                              for k in range(layer.raw.shape[1])], dim=1)  # [B, F, C]
@@ -216,7 +214,7 @@ def example(scene: Scene, sheets: Sheets, setup: "Setup") -> Iterator[Number]:
 
 def smaller(scene: Scene, setup: "Setup") -> Iterator[tuple[str, float, nn.Module]]:
     """(what was removed, the share of each layer that it asks for, the smaller network); chosen on training inputs."""
-    x = scene.fit_x[:setup.inputs]
+    x = evenly(scene.fit_x, setup.inputs)
     lossless, _ = pruning.lossless(scene.model, scene.fit_x)
     yield "dead on all training inputs", 0.0, lossless
     found = influence.filter_influence(scene.model, x)
@@ -230,7 +228,7 @@ def smaller(scene: Scene, setup: "Setup") -> Iterator[tuple[str, float, nn.Modul
             yield way, share, pruning.remove(scene.model, x[:1], {
                 name: which for name, which in chosen.items() if which})
     side_by_side = {name: np.concatenate(list(one), axis=1)
-                    for name, one in _activations(scene.model, x[:20]).items()}
+                    for name, one in _activations(scene.model, evenly(x, 20)).items()}
     chosen = {}
     for name, one in side_by_side.items():
         grouped = clusters.cluster(one, rng=scene.rng("representatives", name), k=max(2, len(one) // 2))
@@ -273,13 +271,18 @@ def adversarial(scene: Scene, sheets: Sheets, setup: "Setup") -> Iterator[Number
     one = scene.x[setup.example:setup.example + 1]
     made = torch.cat([one, inverse.adversarial(scene.model, one, scene.y[setup.example:setup.example + 1],
                                                derive=scene.derive, eps=EPS[-1], steps=STEPS)])
-    some = x[:CLUSTERED]
+    some = evenly(x, CLUSTERED)
     wanted = forecast(some) + RAISE
     raised = inverse.optimise(scene.model, some, wanted, derive=scene.derive)
     yield "inverse_missed", float((forecast(raised) - wanted).abs().mean() / RAISE), "fraction", len(some), {}
     yield "inverse_change", float((raised - some)[:, 0].square().mean().sqrt()), "", len(some), {}
     made = torch.cat([made, inverse.optimise(scene.model, one, forecast(one) + RAISE, derive=scene.derive)])
     sheets |= {"made": made[:, 0].numpy(), "made_forecasts": forecast(made).numpy()}
+
+
+def evenly(x: Tensor, n: int) -> Tensor:
+    """n of the inputs at even distances, or all: neighbouring windows of a series are nearly the same."""
+    return x[torch.linspace(0, len(x) - 1, min(n, len(x))).round().long()]
 
 
 def _activations(model: nn.Module, x: Tensor) -> dict[str, np.ndarray]:
