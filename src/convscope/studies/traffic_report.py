@@ -20,6 +20,9 @@ REAL = "internet_traffic"
 # Computed from the authors' own released weights: the paper prints no number of its forecaster.
 RELEASED = {"rmse": 76.74, "mae": 57.43, "smape": 0.01456, "scaled_mse": 0.001608}
 TOLERANCE = 0.02  # of the value
+OF_WEIGHTS = "lower is better; the paper prints no number, this one is of its authors' released weights"
+NOTES = {"traffic_cnn": f"{OF_WEIGHTS}, trained 12 million steps of 5 windows, ours at most 40,000 of 64",
+         "day_attention": f"{OF_WEIGHTS}; a network of ours, with 112 weights for their 8,385"}
 SHOWN = ("day_attention", "traffic_cnn", "persistence")  # in the figure, in this order, where they were run
 COLUMNS = {"rmse": ("RMSE", 1, 2), "rmse_low": ("2.5 %", 1, 2), "rmse_high": ("97.5 %", 1, 2), "mae": ("MAE", 1, 2),
            "smape": ("SMAPE (%)", 100, 3), "scaled_mse": ("scaled MSE", 1, 6),
@@ -66,23 +69,22 @@ def pages(rows: Sequence[Row], arrays: Mapping[str, np.ndarray]) -> dict[str, st
 
 
 def ledger(reports: Mapping[str, Sequence[Row]]) -> list[LedgerRow]:
-    """The authors' released weights beside our training of their network, from the report with the most seeds."""
-    best: list[LedgerRow] = []
-    for preset, rows in reports.items():
-        own = [row for row in rows if (row.data, row.model, row.split) == (REAL, "traffic_cnn", "test")]
-        if own and (not best or len({row.seed for row in own}) > best[0].n):
-            best = list(_released(own, preset))
-    return best or list(_released([], "traffic_internet"))
+    """The authors' released weights beside our training of their network, and beside ours, from the most seeds."""
+    return [line for model in NOTES for line in _released(model, reports)]
 
 
-def _released(rows: Sequence[Row], preset: str) -> Iterator[LedgerRow]:
-    for metric, value in RELEASED.items():
-        values = [row.value for row in rows if row.metric == metric]
+def _released(model: str, reports: Mapping[str, Sequence[Row]]) -> Iterator[LedgerRow]:
+    chosen = {preset: [row for row in rows if (row.data, row.model, row.split) == (REAL, model, "test")]
+              for preset, rows in reports.items()}
+    preset = max(chosen, key=lambda preset: len({row.seed for row in chosen[preset]}), default="traffic_internet")
+    preset = preset if chosen.get(preset) else "traffic_internet"
+    for metric in ("rmse", "mae"):
+        values = [row.value for row in chosen.get(preset, ()) if row.metric == metric]
         mean, sem, _ = spread(values) if values else (None, None, None)
-        yield LedgerRow(PAPER, "forecast of the test rows", metric, value, mean, sem, len(values),
-                        "fraction" if metric == "smape" else "", judge(value, mean, tolerance=TOLERANCE * value),
-                        f"uv run experiments/traffic.py --config-name {preset}",
-                        "of the authors' released weights; the paper prints no number")
+        value = RELEASED[metric]
+        yield LedgerRow(PAPER, "forecast of the test rows", f"{metric}, {model}", value, mean, sem, len(values), "",
+                        judge(value, mean, tolerance=TOLERANCE * value),
+                        f"uv run experiments/traffic.py --config-name {preset}", NOTES[model])
 
 
 def _errors(rows: Sequence[Row], name: str, data: str) -> Table:
