@@ -108,6 +108,12 @@ def test_the_snippet_for_a_network_of_torchvision_runs_as_pasted():
     assert heat.shape == (2, 1, 224, 224) and heat.min() >= 0 and heat.flatten(1).amax(dim=1).gt(0).all()
 
 
+def test_the_snippet_for_a_network_over_time_runs_as_pasted():
+    space = pasted("Forecast a series, and look into the forecaster")
+    assert space["found"]["conv2"].scaled.shape == (100, 32) and set(space["lost"]) <= {"conv1", "conv2", "conv3"}
+    assert space["small"](space["x"]).shape == (100, 1)
+
+
 STUDIES = ("blindspots.py", "diagnose.py", "complexity.py", "capacity.py", "resampling.py", "under_the_hood.py",
            "attribution_truth.py", "traffic.py", "tsviz.py")
 EXPERIMENTS = [one for one in dict.fromkeys(commands(README)) if arguments(one)[0] in STUDIES and "my_lab" not in one]
