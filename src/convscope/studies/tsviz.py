@@ -5,7 +5,7 @@ which is a network over time too. What the paper shows for one input is measured
 show one example.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,9 @@ from convscope.family import Bound, ConfigError, bind, whole
 from convscope.rows import Row
 from convscope.runs import Run, Store
 from convscope.studies import traffic
-from convscope.studies.tsviz_report import figures, ledger, pages, tables
+from convscope.studies.tsviz_figures import figures
+from convscope.studies.tsviz_report import ledger, pages, tables
+from convscope.studies.under_the_hood import arrays
 from convscope.training.recipe import Recipe, load_data, read_recipe
 
 if TYPE_CHECKING:
@@ -121,19 +123,6 @@ def run(cfg: Mapping[str, Any], run: Run, *,
         for metric, value, unit, n, axes in getattr(tsviz_analyses, name)(scene, sheets, setup):
             yield row(name, metric, value, unit, n, axes)
     np.savez(run.folder / "sheets.npz", **sheets)  # pyright: ignore[reportArgumentType]
-
-
-def arrays(runs: Iterable[Run]) -> dict[str, np.ndarray]:
-    """The sheets of the first seed of each data set and network, `<data>/<model>/<name>`; float16 beside the rows."""
-    found: dict[str, np.ndarray] = {}
-    for one in sorted(runs, key=lambda run: run.rows()[0].seed):
-        row = one.rows()[0]
-        key = f"{row.data}/{row.model}"
-        if not any(name.startswith(f"{key}/") for name in found):
-            with np.load(one.folder / "sheets.npz") as saved:
-                found |= {f"{key}/{name}": array.astype(np.float16) if array.dtype.kind == "f" else array
-                          for name, array in saved.items()}
-    return found
 
 
 def _read(cfg: Mapping[str, Any]) -> Setup:

@@ -114,7 +114,7 @@ def arrays(runs: Iterable[Run]) -> dict[str, np.ndarray]:
     for one in sorted(runs, key=lambda run: run.rows()[0].seed):
         row = one.rows()[0]
         key = f"{row.data}/{row.model}"
-        if f"{key}/images" not in found:
+        if not any(name.startswith(f"{key}/") for name in found):
             with np.load(one.folder / "sheets.npz") as saved:
                 found |= {f"{key}/{name}": array.astype(np.float16) if array.dtype.kind == "f" else array
                           for name, array in saved.items()}
