@@ -23,6 +23,7 @@ TOLERANCE = 0.02  # of the value
 OF_WEIGHTS = "lower is better; the paper prints no number, this one is of its authors' released weights"
 NOTES = {"traffic_cnn": f"{OF_WEIGHTS}, trained 12 million steps of 5 windows, ours at most 40,000 of 64",
          "day_attention": f"{OF_WEIGHTS}; a network of ours, with 112 weights for their 8,385"}
+WINDOWED = ("traffic_cnn", "autoregression", "persistence")  # these see a window of the last rows alone
 SHOWN = ("day_attention", "traffic_cnn", "persistence")  # in the figure, in this order, where they were run
 COLUMNS = {"rmse": ("RMSE", 1, 2), "rmse_low": ("2.5 %", 1, 2), "rmse_high": ("97.5 %", 1, 2), "mae": ("MAE", 1, 2),
            "smape": ("SMAPE (%)", 100, 3), "scaled_mse": ("scaled MSE", 1, 6),
@@ -110,9 +111,11 @@ def _errors(rows: Sequence[Row], name: str, data: str) -> Table:
     columns = [*(title for title, *_ in COLUMNS.values() if any(title in line for line in values.values())), "seeds"]
     reference = next(row.axes["reference"] for row in rows if row.metric == "rmse_gain")
     n = next(row.n for row in rows if row.metric == "rmse" and row.split == "test")
+    windowed = ", ".join(one for one in names if one in WINDOWED)
+    tracks = f" {windowed} see a window of the last rows alone, the others all of the past." if windowed else ""
     return Table(name, f"Forecasts of {n:,} test rows of {data}, best first; mean ± standard error over seeds. Between "
                  f"2.5 % and 97.5 % lie 95 % of resampled days (mean of the seeds' own); the reference is {reference}, "
-                 "on the same days: below 0 is better. Scaled: standardised by the training rows.",
+                 f"on the same days: below 0 is better. Scaled: standardised by the training rows.{tracks}",
                  pd.DataFrame([values[n] for n in names], index=names, columns=columns),
                  pd.DataFrame([texts[n] for n in names], index=names, columns=columns).fillna("–"),
                  index_name="forecaster")
