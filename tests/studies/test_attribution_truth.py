@@ -47,6 +47,10 @@ def test_a_linear_model_that_reads_four_pixels(cell):
     assert not {"edges", "chance"} & set(values(run, "left_with_random_weights"))
     with np.load(run.folder / "example.npz") as saved:
         assert np.argwhere(saved["mask"]).tolist() == [[0, 0], [0, 15], [15, 0], [15, 15]]
+        for metric in ("deletion", "insertion"):
+            for method, area in values(run, metric).items():
+                assert saved[f"{metric}/{method}"].shape == (33,)
+                assert np.trapezoid(saved[f"{metric}/{method}"]) / 32 == pytest.approx(area, rel=1e-5)
         assert saved["image"].shape == (1, 16, 16) and saved["mask"].flat[saved["heat/gradient"].argmax()]
 
 
@@ -74,8 +78,16 @@ def test_report(cell):
     assert ranking.values.loc["gradient", "mass accuracy"] == pytest.approx(np.mean(one))
     assert list(by_signal.values) == ["pattern_pixels amplitude=1"] and list(by_model.values) == ["linear_softmax"]
     assert networks.values.loc["linear_softmax, pattern_pixels amplitude=1", "accuracy"] > 0.5
-    figures = attribution_truth.figures(rows, attribution_truth.arrays(runs))
-    assert set(figures) == {"by_signal", "examples_linear_softmax"}
+    arrays = attribution_truth.arrays(runs)
+    drawn = attribution_truth.figures(rows, arrays)
+    assert set(drawn) == {"by_signal", "curves", "examples_linear_softmax"}
+    order = list(ranking.values.index)
+    assert [text.get_text() for text in drawn["curves"].legends[0].get_texts()] == [m.replace("_", " ") for m in order]
+    for axes, metric in zip(drawn["curves"].axes, ("deletion", "insertion"), strict=True):
+        areas = [np.trapezoid(np.asarray(line.get_ydata())) / 32 for line in axes.get_lines()]
+        assert areas == pytest.approx(ranking.values.loc[order, metric].tolist(), rel=1e-5)
+    del arrays[f"curves/{runs[0].id}"]  # as a run from before curves were kept
+    assert set(attribution_truth.figures(rows, arrays)) == {"by_signal", "examples_linear_softmax"}
     blind, _ = cell("signal=one_pixel", "signal.amplitude=0.001", "images=3")
     told = markdown(attribution_truth.tables([*rows, *blind.rows()])[0])
     assert "over 2 networks" in told and "1 more do not read by their signal and are not judged" in told

@@ -18,7 +18,7 @@ from convscope.metrics.reliance import reliance, wrong_labels
 from convscope.rng import derive, numpy_rng, torch_rng
 from convscope.rows import Row
 from convscope.runs import Run, Store
-from convscope.studies.attribution_truth_report import CONTROLS, figures, ledger, pages, tables
+from convscope.studies.attribution_truth_report import CONTROLS, CURVES, figures, ledger, pages, tables
 from convscope.training.recipe import Recipe, load_data, read_recipe, test_set
 
 if TYPE_CHECKING:
@@ -67,8 +67,11 @@ def run(cfg: Mapping[str, Any], run: Run, *,
     """Yields the network's accuracy and reliance, and for each attribution how well it finds the signal.
 
     Of a network that does not read by the signal, the first two only. Leaves example.npz: one image, where its signal
-    is, and every attribution of it.
+    is, and every attribution of it; and the mean deletion and insertion curve of every attribution, [steps + 1].
     """
+    import torch
+
+    from convscope.attribution import faithfulness
     from convscope.training import shared
 
     recipe, methods, images = _read(cfg)
@@ -96,22 +99,37 @@ def run(cfg: Mapping[str, Any], run: Run, *,
         shown[f"heat/{name}"] = heat[one]
         for metric in ("mass_accuracy", "rank_accuracy", "pointing_game"):
             yield row(name, metric, getattr(localisation, metric)(heat, mask).mean(), len(x))
-        for metric, value in _faithfulness(model, x, y, heat, explain, recipe.seed, name not in CONTROLS):
-            yield row(name, metric, value, len(x))
+        for metric in CURVES:
+            curve_BS = getattr(faithfulness, metric)(model, x, y, torch.from_numpy(heat), fill=FILL)
+            shown[f"{metric}/{name}"] = curve_BS.mean(dim=0).cpu().numpy()
+            yield row(name, metric, float(faithfulness.area(curve_BS).mean()), len(x))
+        if name not in CONTROLS:
+            yield row(name, "left_with_random_weights", _left(model, x, y, heat, explain, recipe.seed), len(x))
     yield row("none", "evidence", mask.mean(), len(x))
     np.savez(run.folder / "example.npz", **shown)  # pyright: ignore[reportArgumentType]
 
 
 def arrays(runs: Iterable[Run]) -> dict[str, np.ndarray]:
-    """One example per data, signal and model, from the first seed: `<data>/<signal>/<model>/<name>`, float32."""
+    """One example per data, signal and model, from the first seed: `<data>/<signal>/<model>/<name>`, float32.
+
+    And of every judged network `curves/<run id>`, [2, steps + 1]: its deletion and its insertion curve, with a float32
+    field for each method. Not their mean: a report joins the runs of several commands, and the mean is over all.
+    """
     found: dict[str, np.ndarray] = {}
     for one in sorted(runs, key=lambda run: run.rows()[0].seed):
         row = one.rows()[0]
         key = f"{row.data}/{row.axes['signal']}/{row.model}"
-        if f"{key}/image" not in found and (one.folder / "example.npz").is_file():
-            with np.load(one.folder / "example.npz") as saved:
+        if not (one.folder / "example.npz").is_file():
+            continue
+        with np.load(one.folder / "example.npz") as saved:
+            if f"{key}/image" not in found:
                 found |= {f"{key}/{name}": array if array.dtype == bool else array.astype(np.float32)
-                          for name, array in saved.items()}
+                          for name, array in saved.items() if name.partition("/")[0] not in CURVES}
+            methods = [name.removeprefix("deletion/") for name in saved if name.startswith("deletion/")]
+            curves = [np.stack([saved[f"{way}/{method}"] for way in CURVES]) for method in methods]
+        if curves:  # none in runs from before they were kept
+            fields = [(method, np.float32) for method in methods]
+            found[f"curves/{one.id}"] = np.asarray(np.rec.fromarrays(curves, dtype=fields))
     return found
 
 
@@ -168,17 +186,13 @@ def _attributions(methods: list[Bound], seed: int) -> dict[str, Callable[..., "T
         "edges": edges, "chance": chance}
 
 
-def _faithfulness(model: "nn.Module", x: "Tensor", y: "Tensor", heat: np.ndarray, explain: Callable[..., "Tensor"],
-                  seed: int, looks_inside: bool) -> Iterator[tuple[str, float]]:
-    """Areas under the deletion and the insertion curve; how much of the map is left when all weights are random."""
+def _left(model: "nn.Module", x: "Tensor", y: "Tensor", heat: np.ndarray, explain: Callable[..., "Tensor"],
+          seed: int) -> float:
+    """How much of the map is left when all weights are random."""
     import torch
 
     from convscope.attribution import faithfulness
 
-    tensor = torch.from_numpy(heat)
-    for name, measure in (("deletion", faithfulness.deletion), ("insertion", faithfulness.insertion)):
-        yield name, float(faithfulness.area(measure(model, x, y, tensor, fill=FILL)).mean())
-    if looks_inside:
-        *_, (_, random) = faithfulness.randomised(model, seed=derive(seed, "randomised") % 2**31)
-        without = torch.from_numpy(localisation.heatmap(explain(random, x, y).numpy()))
-        yield "left_with_random_weights", float(faithfulness.rank_correlation(tensor, without).mean())
+    *_, (_, random) = faithfulness.randomised(model, seed=derive(seed, "randomised") % 2**31)
+    without = torch.from_numpy(localisation.heatmap(explain(random, x, y).numpy()))
+    return float(faithfulness.rank_correlation(torch.from_numpy(heat), without).mean())

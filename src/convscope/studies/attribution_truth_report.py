@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CONTROLS = ("edges", "chance")  # maps that know no network
+CURVES = ("deletion", "insertion")
 FOUND = {"rank_accuracy": "rank accuracy", "mass_accuracy": "mass accuracy", "pointing_game": "pointing game"}
 AGREES = {"insertion": "insertion", "deletion": "deletion",
           "left_with_random_weights": "left with random weights"}
@@ -37,14 +38,16 @@ def tables(rows: Sequence[Row]) -> list[Table]:
 
 
 def figures(rows: Sequence[Row], arrays: Mapping[str, np.ndarray]) -> dict[str, "Figure"]:
-    """Rank accuracy as a heat table; examples, one sheet per network."""
+    """Rank accuracy as a heat table; deletion and insertion curves; examples, one sheet per network."""
     from convscope.reporting.figures import Picture, heat_table, image_sheet
 
     by_signal = tables(rows)[1]
     assert by_signal.text is not None
     text = by_signal.text.map(lambda cell: cell.partition(" ± ")[0])
     found = {"by_signal": heat_table(by_signal.values, text, title="Rank accuracy by signal (%)", limits=(0.0, 1.0))}
-    keys = sorted({key.partition("/heat/")[0].removesuffix("/image").removesuffix("/mask") for key in arrays})
+    found |= _curves(rows, arrays)
+    keys = sorted({key.partition("/heat/")[0].removesuffix("/image").removesuffix("/mask") for key in arrays
+                   if not key.startswith("curves/")})
     order = [name for name in by_signal.values.index if any(f"{key}/heat/{name}" in arrays for key in keys)]
     for model in sorted({key.split("/")[2] for key in keys}):
         own = [key for key in keys if key.split("/")[2] == model]
@@ -117,6 +120,34 @@ def _grouped(rows: Sequence[Row], name: str, of: Any, caption: str) -> Table:
     inside = values.loc[[method for method in order if method not in CONTROLS]]
     return Table(f"rank_accuracy_{name}", f"{caption}: mean ± 95 % interval over networks.", values, text,
                  values.eq(inside.max()), "attribution")
+
+
+def _curves(rows: Sequence[Row], arrays: Mapping[str, np.ndarray]) -> dict[str, "Figure"]:
+    """The class's probability against the pixels covered or laid open, mean over the networks that are ranked.
+
+    None where one of them left no curves (a run from before they were kept): the mean would be over others.
+    """
+    import pandas as pd
+
+    from convscope.reporting.figures import curves
+
+    judged: dict[str, set[str]] = {}
+    for row in rows:
+        if row.metric == "rank_accuracy":
+            judged.setdefault(row.run_id, set()).add(row.method)
+    if not judged or any(f"curves/{run}" not in arrays for run in judged):
+        return {}
+    points = []
+    for i, way in enumerate(CURVES):
+        for method in _order(rows):
+            mean = np.mean([arrays[f"curves/{run}"][method][i] for run, methods in judged.items() if method in methods],
+                           axis=0, dtype=float)
+            points.append(pd.DataFrame({"share": np.linspace(0, 100, len(mean)), "probability": mean, "way": way,
+                                        "method": method}))
+    return {"curves": curves(pd.concat(points), x="share", y="probability", line="method", panel="way", log_x=False,
+                             x_label="pixels covered or laid open (%)", y_label="probability of the class",
+                             title="Hottest pixels covered first (deletion), laid open first (insertion)",
+                             y_limits=(0.0, 1.0))}
 
 
 def _order(rows: Sequence[Row]) -> list[str]:
