@@ -72,6 +72,18 @@ def test_bands_of_fractions_end_at_one():
         assert band_of(figure)[1] == pytest.approx(top)
 
 
+def test_many_long_lines_stay_apart_and_their_legend_in_the_figure():
+    names = [f"a rather long name {i}" for i in range(11)]
+    frame = pd.DataFrame([{"x": x, "y": i / 10, "line": name, "panel": panel} for panel in "ab"
+                          for i, name in enumerate(names) for x in range(33)])
+    figure = curves(frame, x="x", y="y", line="line", panel="panel", log_x=False)
+    lines = figure.axes[0].get_lines()
+    assert len({(line.get_color(), line.is_dashed(), line.get_markerfacecolor()) for line in lines}) == 11
+    figure.draw_without_rendering()
+    legend = figure.legends[0].get_window_extent()
+    assert legend.x0 >= 0 and legend.x1 <= figure.bbox.x1 and legend.y1 < figure.axes[0].get_window_extent().y0
+
+
 def test_levels_may_differ_by_panel():
     figure = curves(dose(), x="amplitude", y="mean", panel="signal", hlines={"noise": {"blind": 0.25}})
     dashed = [[line for line in axes.lines if np.all(np.equal(line.get_ydata(), 0.25))] for axes in figure.axes]

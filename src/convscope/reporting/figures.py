@@ -156,8 +156,11 @@ def curves(frame: pd.DataFrame, *, x: str, y: str, band: str | None = None, line
             axes.tick_params(labelbottom=True)
     handles.pop("", None)
     if handles:
-        place_of_legend, ncols = ("outside right center", 1) if len(panels) == 1 else ("outside lower center", 5)
         texts = [name.replace("_", " ") for name in handles]
+        place_of_legend, ncols = "outside right center", 1
+        if len(panels) > 1:
+            place_of_legend, ncols = "outside lower center", _legend_columns(texts, size[0])
+            figure.set_size_inches(size[0], size[1] + 0.17 * max(0, math.ceil(len(texts) / ncols) - 2))
         figure.legend(list(handles.values()), texts, loc=place_of_legend, ncols=ncols)
     return _titled(figure, title)
 
@@ -311,15 +314,26 @@ def _line(axes: Axes, part: pd.DataFrame, i: int, n_lines: int, place: _Broken |
     colour = PALETTE[i % len(PALETTE)]
     style: dict[str, Any] = {"color": colour, "marker": MARKERS[i % len(MARKERS)], "markersize": 4,
                              "markeredgecolor": "white", "markeredgewidth": 0.5, "linewidth": 1.5}
+    if i >= len(PALETTE):  # colours come again, dashed and with hollow markers
+        style |= {"linestyle": (0, (2.5, 1.2)), "markerfacecolor": "white", "markeredgecolor": colour,
+                  "markeredgewidth": 0.8}
+    every = len(xs) // 8 if n_lines > 1 and len(xs) > 24 else 1  # all markers of long lines would hide the others
     zero = (xs == 0) & (place is not None)
     rest = ~zero
     axes.fill_between(xs[rest], low[rest], high[rest], color=colour, alpha=0.18, linewidth=0)
-    axes.plot(xs[rest], ys[rest], **style, clip_on=False, zorder=3)
+    axes.plot(xs[rest], ys[rest], **style, markevery=(i % every, every), clip_on=False, zorder=3)
     if place is not None and zero.any():
         at = np.full(zero.sum(), place.apart(i, n_lines))
         axes.vlines(at, low[zero], high[zero], color=colour, linewidth=1, alpha=0.6)
         axes.plot(at, ys[zero], **{**style, "linestyle": "none"}, clip_on=False, zorder=3)
     return Line2D([], [], **style)
+
+
+def _legend_columns(texts: list[str], width: float) -> int:
+    """The most columns, 5 at most, in which the entries of a legend fit into `width` inches."""
+    def needs(n: int) -> float:  # inches: a line with its gaps, then about .06 a character
+        return sum(0.44 + 0.061 * max(map(len, column)) for column in np.array_split(texts, n) if len(column)) - 0.2
+    return next((n for n in (5, 4, 3, 2) if needs(n) <= width), 1)
 
 
 def _levels(axes: Axes, levels: Mapping[str, float], handles: dict[str, Line2D]) -> None:
