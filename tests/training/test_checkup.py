@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from convscope.rng import torch_rng
-from convscope.training.checkup import dead_units, evaluation, range_test
+from convscope.training.checkup import check_takes, dead_units, evaluation, range_test
 from convscope.training.regime import Regime
 
 ENV = {"device": "cpu", "threads": 1, "channels_last": False}
@@ -92,3 +92,12 @@ def test_range_test_stops_at_a_loss_that_is_not_finite() -> None:
     found = range_test(nn.Sequential(nn.Linear(2, 4), nn.ReLU(), nn.Linear(4, 2)), x, torch.arange(64) % 2, regime(),
                        seed=0, env=ENV, high=10.0)
     assert not math.isnan(found.diverged) and len(found.lr) < 120
+
+
+def test_inputs_that_do_not_fit_are_refused_in_one_sentence() -> None:
+    model = Net().train()
+    check_takes(model, inputs(2), env=ENV)
+    assert model.training and next(model.parameters()).grad is None
+    with pytest.raises(ValueError, match=r"does not take inputs \[B, 1, 8, 8\] \(.+\); build it for") as error:
+        check_takes(model, inputs(2)[:, :1], env=ENV)
+    assert "\n" not in str(error.value)

@@ -188,19 +188,21 @@ def _training(recipe: Recipe, dataset: Dataset, run: Run, env: Mapping[str, Any]
     from convscope.training.predict import logits
 
     carriers, x, y = training_set(recipe, dataset)
+    untrained = shared.new_classifier(recipe, dataset, carriers.numpy())
+    checkup.check_takes(untrained, x[:2], env=env)
     regime = _regime(recipe)
     saved: dict[str, np.ndarray] = {}
     if regime is not None:
         assert recipe.fit is not None
-        tested = checkup.range_test(shared.new_classifier(recipe, dataset, carriers.numpy()), x, y, regime,
-                                    seed=recipe.seed, env=env, batch_size=recipe.fit.arguments["batch_size"])
+        tested = checkup.range_test(untrained, x, y, regime, seed=recipe.seed, env=env,
+                                    batch_size=recipe.fit.arguments["batch_size"])
         saved |= {"lr": tested.lr, "loss": tested.loss}
         yield "lr", regime.lr, "", 1, {}
         yield "lr_steepest", tested.steepest, "", len(tested.lr), {}
         yield "lr_fall", tested.fall, "", len(tested.lr), {}
         if not math.isnan(tested.diverged):
             yield "lr_diverged", tested.diverged, "", len(tested.lr), {}
-    del carriers
+    del carriers, untrained
     try:
         model = shared.get_or_train(recipe, dataset, Store(run.root), env=env, on_epoch=on_epoch)
     except FloatingPointError:

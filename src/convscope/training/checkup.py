@@ -22,6 +22,20 @@ DIVERGED = 2.0     # times the first loss
 SAME = 1e-4        # of the largest logit: two passes that differ by less are the same
 
 
+def check_takes(model: nn.Module, x: Tensor, *, env: Mapping[str, Any]) -> None:
+    """Raises ValueError, one sentence, unless the model can be run on x [N, ...]. The model itself is untouched."""
+    device = machine.device(env)
+    model = copy.deepcopy(model)
+    try:
+        with machine.evaluating(model), torch.no_grad():
+            adapt(model, x)
+            model.to(device)(x.to(device))
+    except Exception as error:  # whatever a layer says of a shape that it cannot take
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
+        raise ValueError(f"the network does not take inputs [B, {', '.join(map(str, x.shape[1:]))}] ({reason}); build "
+                         "it for the data's input_shape, or change the size of the data") from error
+
+
 @dataclass(frozen=True)
 class RangeTest:
     """`lr` and smoothed `loss` [n], one per minibatch. `steepest`: where the loss falls fastest; `diverged`: where it
