@@ -68,6 +68,16 @@ def test_embeddings_give_csg_only(cell, embedding):
     assert 0 <= rows[0].value <= 9
 
 
+@pytest.mark.parametrize("preset", ["complexity", "complexity_table1", "complexity_embeddings"])
+def test_settings_of_the_measures_stand_in_the_preset(compose, tmp_path, preset):
+    """A command overrides only what stands there: csg.k=5. At their defaults they name no other run."""
+    cfg = compose(preset=preset, runs=tmp_path)
+    for method in ("thresholds", "csg"):
+        bound = bind("complexity", {"name": method, **cfg[method]})
+        assert set(cfg[method]) == set(bound.method.defaults) - {"max_samples"} - bound.method.runtime
+        assert not bound.given
+
+
 def test_what_names_a_run(cell, compose, tmp_path):
     def name(*overrides: str) -> str:
         return sweep.check(compose(SMALL, *overrides, preset="complexity", runs=tmp_path)).run.id
