@@ -86,6 +86,16 @@ def test_refuses_in_one_sentence(compose, tmp_path, overrides, sentence):
     assert sentence in str(error.value) and "\n" not in str(error.value)
 
 
+def test_two_classes_of_a_users_table_as_the_refusal_says(compose, tmp_path):
+    lines = [f"{i},{i * i % 7},{'abc'[i % 3]}" for i in range(90)]
+    (tmp_path / "mine.csv").write_text("\n".join(lines) + "\n")
+    with pytest.raises(ConfigError, match="table has 3; choose two: data=pair") as error:
+        sweep.check(compose("data=table", f"data.path={tmp_path}/mine.csv", preset="resampling", runs=tmp_path))
+    said = str(error.value).partition("choose two: ")[2].split()
+    assert f"data.path={tmp_path}/mine.csv" in said
+    assert sweep.check(compose(*said, "ratios=[5]", preset="resampling", runs=tmp_path)).run.state() == "missing"
+
+
 def test_a_ratio_that_leaves_no_rare_class_fails_in_one_sentence(compose, tmp_path):
     cfg = compose("data=xor", "data.n=20", "ratios=[30]", preset="resampling", runs=tmp_path)
     sweep.run_cell(cfg)

@@ -117,8 +117,9 @@ def _read(cfg: Mapping[str, Any]) -> tuple[Setup, Dataset]:
     dataset = load_bound(data, cfg["env"], seed=seed)
     check_serves("model", model, dataset.kind, data.name)
     if dataset.n_classes != 2:
+        path = f" data.path={data.arguments['path']}" if data.arguments.get("path") else ""
         raise ConfigError(f"resampling compares two classes, {data.name} has {dataset.n_classes}; choose two: "
-                          f"data=pair data.of={data.name} data.classes=[{','.join(dataset.class_names[:2])}]")
+                          f"data=pair data.of={data.name}{path} data.classes=[{','.join(dataset.class_names[:2])}]")
     return Setup(data, model, bind("training", cfg[key]) if key else None, tuple(methods),
                  tuple(float(r) for r in ratios), most, repeats, seed), dataset
 
