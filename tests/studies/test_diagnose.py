@@ -113,6 +113,7 @@ def rows(**values: float) -> list[Row]:
     ({"accuracy__train": 0.99, "accuracy__test": 0.7}, "accuracy", "note"),
     ({"accuracy__train": 0.99, "accuracy__test": 0.98}, "accuracy", "ok"),
     ({"accuracy__train": 0.5, "accuracy__test": 0.5}, "accuracy", "problem"),
+    ({"accuracy__train": 1.0, "accuracy__test": 0.5}, "accuracy", "problem"),
     ({"permuted_train_accuracy": 0.97, "permuted_test_accuracy__test": 0.5}, "permuted labels", "note"),
     ({"permuted_train_accuracy": 0.6, "permuted_test_accuracy__test": 0.5}, "permuted labels", "ok"),
     ({"permuted_train_accuracy": 0.6, "permuted_test_accuracy__test": 0.9}, "permuted labels", "problem"),
@@ -129,6 +130,20 @@ def rows(**values: float) -> list[Row]:
                                                                  "problem")])
 def test_levels(values, about, level):
     assert {one.about: one.level for one in findings(rows(**values))}[about] == level
+
+
+def test_overfitting_is_told_beside_an_accuracy_that_beats_nothing():
+    found = {train: next(one for one in findings(rows(accuracy__train=train, accuracy__test=0.5))
+                         if one.about == "accuracy") for train in (0.52, 1.0)}
+    assert "50% better than the rest: it overfits" in found[1.0].meaning and "overfits" not in found[0.52].meaning
+
+
+def test_two_classes_are_no_pair_of_many():
+    pair = Row(**{**vars(rows()[0]), "axes": {"class": "a", "other": "b"}, "metric": "overlap", "value": 0.4})
+    told = [next(one for one in findings([*rows(complexity_bits=8, threshold_ratio=0.5), *more])
+                 if one.about == "complexity") for more in ([pair], [])]
+    assert "a and b overlap by 0.40 of 1" in told[0].meaning and "Of all pairs" not in told[0].meaning
+    assert "overlap" not in told[1].meaning and told[1].action == "Nothing to do."  # not measured: not claimed
 
 
 @pytest.mark.parametrize(("overrides", "sentence"), [

@@ -201,14 +201,18 @@ def _complexity(one: Measured) -> Iterator[Finding]:
     measured = f"expected complexity {bits:,.0f} bits; label changes {ratio:.2f} of random labels'"
     measured += f"; CSG {csg:.2f} of at most {classes - 1}" if csg is not None else ""
     pair = next(iter(one.all("overlap")), None)
-    close = "" if pair is None else (f" Of all pairs, {pair.axes['class']} and {pair.axes['other']} overlap most "
-                                     f"({pair.value:.2f} of 1, in raw values).")
+    close, action = "", "Nothing to do."
+    if pair is not None:
+        both = f"{pair.axes['class']} and {pair.axes['other']}"
+        close = (f" {both} overlap by {pair.value:.2f} of 1, in raw values." if classes == 2 else
+                 f" Of all pairs, {both} overlap most ({pair.value:.2f} of 1, in raw values).")
+        action = f"Look at samples of {both}, before a larger network."
     yield Finding(
         "complexity", "note" if ratio >= LITTLE else "ok", measured,
         ("Along sums of raw values the labels look random: the bits say little beyond the size of the data, and are an "
          "upper bound of what must be learnt." if ratio >= LITTLE else
          "Sums of raw values carry some of the label: the data are simpler than random ones.") + close,
-        "Look at the pair of classes that overlaps most, before a larger network.")
+        action)
 
 
 def _capacity(one: Measured) -> Iterator[Finding]:
@@ -310,7 +314,12 @@ def _gap(one: Measured) -> Iterator[Finding]:
     measured = (f"accuracy {train:.1%} on training, {test:.1%} on test samples (95 % interval {low:.1%} to "
                 f"{high:.1%}); the most frequent class alone: {common:.1%}")
     if low <= common:
-        yield Finding("accuracy", "problem", measured, "The network is not shown to beat a constant answer.",
+        learnt = train - test > GAP
+        yield Finding("accuracy", "problem", measured, "The network is not shown to beat a constant answer."
+                      + (f" It has learnt the training samples {train - test:.0%} better than the rest: it overfits."
+                         if learnt else ""),
+                      "Gather more samples and check their labels; then augmentation, or a network of the matching "
+                      "capacity." if learnt else
                       "Check labels and inputs, then the learning rate and the number of iterations.")
     elif train - test > GAP:
         yield Finding("accuracy", "note", measured, f"It has learnt the training samples {train - test:.0%} better "
