@@ -29,6 +29,7 @@ def test_matrices_are_shown_with_their_classes() -> None:
     np.testing.assert_array_equal(np.asarray(figure.axes[0].images[0].get_array()), w)
     assert [t.get_text() for t in figure.axes[0].get_xticklabels()] == ["x", "y"]
     assert "19" not in [t.get_text() for t in figure.axes[1].get_xticklabels()]  # too many names to read
+    assert "\n" in matrices({"image folder seefood autoencoder": (w, ["x", "y"])}).axes[0].get_title(loc="left")
 
 
 def test_dots_and_stacks() -> None:

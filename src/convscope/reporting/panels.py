@@ -67,7 +67,7 @@ def matrices(panels: Mapping[str, tuple[np.ndarray, Sequence[str]]], *, title: s
             one.set_yticks(places, [str(c) for c in classes], fontsize=6)
         one.tick_params(length=0, pad=2)
         one.spines[:].set_visible(False)
-        one.set_title(name.replace("_", " "), fontweight="bold")
+        one.set_title(textwrap.fill(name.replace("_", " "), round(9 * size)), fontweight="bold")
     bar = figure.colorbar(ScalarMappable(norm, SEQUENTIAL), ax=list(axes), fraction=0.03, pad=0.01, aspect=30)
     bar.set_label(unit)
     bar.ax.tick_params(length=2)
