@@ -66,7 +66,8 @@ def test_contract(name: str, kind: str, large: bool) -> None:
 def test_layout_of_memory_changes_nothing(name: str, kind: str) -> None:
     x, y = samples(kind, large=True)
     expected = encode(name, x, y, n_classes=5)
-    other = x.contiguous(memory_format=torch.channels_last) if kind == "image" else x.T.contiguous().T
+    turned = x.transpose(0, -1).contiguous().transpose(0, -1)
+    other = x.contiguous(memory_format=torch.channels_last) if kind == "image" else turned
     assert other.stride() != x.stride()
     assert torch.equal(encode(name, other, y, n_classes=5), expected)
     assert torch.equal(encode(name, x, y.to(torch.uint8), n_classes=5), expected)
