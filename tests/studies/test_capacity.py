@@ -7,22 +7,9 @@ from convscope.capacity.bits import capacity_bits
 from convscope.complexity import thresholds
 from convscope.data.loading import load_bound
 from convscope.family import ConfigError, bind
-from convscope.runs import Run
 from convscope.studies import capacity
 
-
-@pytest.fixture(scope="module")
-def cell(compose, tmp_path_factory):
-    shared = tmp_path_factory.mktemp("store")
-
-    def made(*overrides: str, preset: str = "capacity") -> tuple[Run, dict]:
-        cfg = compose(*overrides, preset=preset, runs=shared)
-        sweep.run_cell(cfg)
-        run = sweep.check(cfg).run
-        assert run.state() == "done", run.failure()
-        return run, cfg
-
-    return made
+PRESET = "capacity"
 
 
 def test_rows_are_what_the_measures_give(cell):

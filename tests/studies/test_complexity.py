@@ -9,25 +9,12 @@ from convscope.data.loading import load_bound
 from convscope.family import ConfigError, bind
 from convscope.reporting.aggregate import over_seeds
 from convscope.rng import numpy_rng
-from convscope.runs import Run
 from convscope.studies import complexity
 from convscope.studies.complexity_report import TABLE1
 
 SMALL = "sizes=[60,200]"
-
-
-@pytest.fixture(scope="module")
-def cell(compose, tmp_path_factory):
-    shared = tmp_path_factory.mktemp("store")
-
-    def made(*overrides: str) -> tuple[Run, dict]:
-        cfg = compose(SMALL, *overrides, preset="complexity", runs=shared)
-        sweep.run_cell(cfg)
-        run = sweep.check(cfg).run
-        assert run.state() == "done", run.failure()
-        return run, cfg
-
-    return made
+PRESET = "complexity"
+GIVEN = (SMALL,)
 
 
 def test_rows_are_what_the_measures_give(cell):

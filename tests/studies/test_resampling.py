@@ -11,22 +11,10 @@ from convscope.family import ConfigError, bind
 from convscope.runs import Run
 from convscope.studies import resampling
 
+PRESET = "resampling"
+
 FEW = ("data=moons", "data.n=300", "ratios=[1,10]", "repeats=3", "methods=[none,smote,smote_least_complex,"
        "smote_most_complex,random_under]")
-
-
-@pytest.fixture(scope="module")
-def cell(compose, tmp_path_factory):
-    shared = tmp_path_factory.mktemp("store")
-
-    def made(*overrides: str) -> tuple[Run, dict]:
-        cfg = compose(*overrides, preset="resampling", runs=shared)
-        sweep.run_cell(cfg)
-        run = sweep.check(cfg).run
-        assert run.state() == "done", run.failure()
-        return run, cfg
-
-    return made
 
 
 def values(run: Run, metric: str) -> dict[tuple, float]:

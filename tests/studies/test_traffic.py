@@ -13,20 +13,8 @@ from convscope.studies import traffic
 
 FAST = ("data.days=12", "fit.iterations=20", "fit.validation=100", "fits.day_attention.iterations=3",
         "fits.day_attention.warmup=0", "fits.day_attention.batch_size=32")
-
-
-@pytest.fixture(scope="module")
-def cell(compose, tmp_path_factory):
-    shared = tmp_path_factory.mktemp("store")
-
-    def made(*overrides: str) -> tuple[Run, dict]:
-        cfg = compose(*FAST, *overrides, preset="traffic", runs=shared)
-        sweep.run_cell(cfg)
-        run = sweep.check(cfg).run
-        assert run.state() == "done", run.failure()
-        return run, cfg
-
-    return made
+PRESET = "traffic"
+GIVEN = FAST
 
 
 def numbers(run: Run) -> dict[str, float]:

@@ -15,24 +15,12 @@ from convscope.studies import traffic, tsviz
 from convscope.studies.tsviz import ANALYSES
 from convscope.training.forecaster import Task, get_or_fit
 
+PRESET = "tsviz"
+
 SERIES = ("data.days=12", "fit.iterations=40", "fit.validation=100", "inputs=10", "finetune=5")
 FIGURES = {"level1_overview", "level2_most_important", "level2_least_important", "percentile", "level3_grid",
            "level4_clusters", "time_profiles", "input_saliency", "highlight", "made_windows",
            "pruning_untuned", "pruning_tuned"}
-
-
-@pytest.fixture(scope="module")
-def cell(compose, tmp_path_factory):
-    shared = tmp_path_factory.mktemp("store")
-
-    def made(*overrides: str, preset: str = "tsviz") -> tuple[Run, dict]:
-        cfg = compose(*overrides, preset=preset, runs=shared)
-        sweep.run_cell(cfg)
-        run = sweep.check(cfg).run
-        assert run.state() == "done", run.failure()
-        return run, cfg
-
-    return made
 
 
 def network(run: Run, cfg: dict) -> tuple[nn.Module, torch.Tensor, Task]:

@@ -9,29 +9,16 @@ from PIL import Image
 from convscope import sweep
 from convscope.family import ConfigError
 from convscope.rng import seeded
-from convscope.runs import Run
 from convscope.studies import under_the_hood
 from convscope.studies.under_the_hood import TECHNIQUES
+
+PRESET = "under_the_hood"
 
 FAST = ("images=3", "samples=40", "fit.iterations=60",
         "settings.lines.steps=[2,9]", "settings.embeddings.layers=3", "settings.maximisation.steps=5",
         "settings.maximisation.units=2", "settings.adversarial.on_sphere=20", "settings.adversarial.attacked=20",
         "settings.fooling.generations=4", "settings.fooling.iterations=3", "settings.fooling.classes=2",
         "settings.receptive_fields.layers=3")
-
-
-@pytest.fixture(scope="module")
-def cell(compose, tmp_path_factory):
-    shared = tmp_path_factory.mktemp("store")
-
-    def made(*overrides: str, preset: str = "under_the_hood") -> tuple[Run, dict]:
-        cfg = compose(*overrides, preset=preset, runs=shared)
-        sweep.run_cell(cfg)
-        run = sweep.check(cfg).run
-        assert run.state() == "done", run.failure()
-        return run, cfg
-
-    return made
 
 
 def test_every_technique_leaves_its_numbers(cell):
