@@ -2,48 +2,32 @@
 
 `find("signals", "one_pixel")` returns the function `encode` of `convscope/signals/one_pixel.py`; a dotted name
 (`my_lab.signals.stripe`) finds a user's own module. `bind` checks the parameters of a yaml against the function's
-signature, read from the source: nothing is imported, so a wrong config is refused before torch is.
+signature, read from the source: nothing is imported, so a wrong config is refused before torch is. What an annotation
+may say is in `values`.
 """
 
 import ast
 import hashlib
 import importlib
-import math
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-# A parameter annotated with one of these is checked against its range when it is bound.
-NonNegative = Annotated[float, "at least 0"]
-Positive = Annotated[float, "above 0"]
-Fraction = Annotated[float, "between 0 and 1"]
-Count = Annotated[int, "at least 1"]
-Whole = Annotated[int, "at least 0"]
+from convscope import values
+from convscope.values import ConfigError, Count, Fraction, NonNegative, Positive, Whole
 
-_RANGES: dict[str, Callable[[float], bool]] = {
-    "NonNegative": lambda v: v >= 0, "Positive": lambda v: v > 0, "Fraction": lambda v: 0 <= v <= 1,
-    "Count": lambda v: v >= 1, "Whole": lambda v: v >= 0,
-}
-_TYPES: dict[str, tuple[type, ...]] = {
-    "float": (int, float), "NonNegative": (int, float), "Positive": (int, float), "Fraction": (int, float),
-    "int": (int,), "Count": (int,), "Whole": (int,), "bool": (bool,), "str": (str,), "list": (list, tuple),
-    "tuple": (list, tuple),
-}
-_WORDS = {
-    "float": "a number", "NonNegative": "a number, at least 0", "Positive": "a number above 0",
-    "Fraction": "a number between 0 and 1", "int": "a whole number", "Count": "a whole number, at least 1",
-    "Whole": "a whole number, at least 0",
-    "bool": "true or false", "str": "a text", "list": "a list", "tuple": "a list", "None": "null",
-}
+__all__ = ["Bound", "ConfigError", "Count", "Fraction", "Method", "NonNegative", "Positive", "Whole", "bind",
+           "check_serves", "describe", "find", "names", "whole"]
 
 # What a family's function is called, and the arguments that come at run time and never from a yaml.
 VERBS = {"signals": "encode", "conditions": "apply", "models": "build", "data": "load", "training": "fit",
          "attribution": "attribute", "attacks": "attack", "complexity": "measure", "embeddings": "embed",
-         "forecasting": "forecast"}
+         "forecasting": "forecast", "studies": "run", "techniques": "look"}
+FOLDERS = {"techniques": "studies/under_the_hood/techniques"}  # of the families that are not a package of their name
 RESERVED = {
     "signals": {"x", "y", "n_classes", "key", "rng"},
     "conditions": {"x"},
@@ -55,12 +39,10 @@ RESERVED = {
     "complexity": {"x", "y", "rng", "indices", "max_samples"},
     "embeddings": {"x", "rng", "features"},
     "forecasting": {"values", "train", "test", "horizon", "per_day"},
+    "studies": {"cell"},
+    "techniques": {"scene", "sheets"},
 }
 REQUIRED = object()
-
-
-class ConfigError(ValueError):
-    """A config that cannot be run; the message is one sentence for the user."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +120,7 @@ def check_serves(part: str, bound: Bound, kind: str, data: str) -> None:
 
 def names(family: str) -> list[str]:
     """Every method of a family that comes with convscope, sorted."""
-    return sorted(file.stem for file in _folder(family).rglob("*.py") if _verb(file, VERBS[family]) is not None)
+    return sorted(_files(family))
 
 
 def find(family: str, name: str) -> Callable[..., Any]:
@@ -173,63 +155,39 @@ def bind(family: str, given: Mapping[str, Any]) -> Bound:
         raise ConfigError(f"{family}: expected a mapping with a name, got {dict(given)}; name one of {names(family)}")
     method = describe(family, str(given["name"]))
     valid = ", ".join(method.defaults) or "none"
-    values = {k: v for k, v in given.items() if k != "name"}
-    for key in values:
+    own = {k: v for k, v in given.items() if k != "name"}
+    for key in own:
         if key in RESERVED[family]:
             raise ConfigError(f"{method.name}: {key} is set at run time and cannot come from a config")
         if key not in method.defaults:
             raise ConfigError(f"{method.name} has no parameter {key}{_nearest(key, method.defaults)}; valid: {valid}")
-    missing = [k for k, default in method.defaults.items() if default is REQUIRED and k not in values]
+    missing = [k for k, default in method.defaults.items() if default is REQUIRED and k not in own]
     if missing:
         raise ConfigError(f"{method.name} needs a value for {', '.join(missing)}; its parameters are: {valid}")
-    return Bound(method, {k: _check(method, k, values[k]) if k in values else default
+    check = values.Checker(_aliases(method.file), bind)
+    return Bound(method, {k: check.value(f"{method.name}: {k}", method.annotations[k], own[k]) if k in own else default
                           for k, default in method.defaults.items()})
 
 
-def _check(method: Method, key: str, value: Any) -> Any:
-    """The value in its declared type; raises ConfigError where type or range are wrong."""
-    options = [part.strip().partition("[")[0] for part in method.annotations[key].split("|")]
-    literal = ast.literal_eval(method.annotations[key].partition("[")[2][:-1]) if options == ["Literal"] else None
-    if literal is not None:
-        choices = literal if isinstance(literal, tuple) else (literal,)
-        if value not in choices:
-            raise ConfigError(f"{method.name}: {key} must be one of {', '.join(map(str, choices))}, got {value!r}")
-        return value
-    known = [option for option in options if option in _WORDS]
-    if len(known) < len(options):  # an annotation of another kind: the function itself must check
-        return value
-    for option in known:
-        if option == "None" and value is None:
-            return None
-        if option == "None" or not isinstance(value, _TYPES[option]) or isinstance(value, bool) != (option == "bool"):
-            continue
-        if isinstance(value, float) and not math.isfinite(value):
-            continue
-        if option in _RANGES and not _RANGES[option](value):
-            continue
-        if float in _TYPES[option]:
-            return float(value)
-        return tuple(value) if isinstance(value, list) else value
-    expected = " or ".join(_WORDS[option] for option in known)
-    raise ConfigError(f"{method.name}: {key} must be {expected}, got {value!r}")
-
-
-def _folder(family: str) -> Path:
-    return Path(__file__).parent / family
+def _files(family: str) -> dict[str, Path]:
+    """Name -> file of every method of a family that comes with convscope: a study's is the method.py of its folder."""
+    found = sorted((Path(__file__).parent / FOLDERS.get(family, family)).rglob("*.py"))
+    return {file.parent.name if file.stem == "method" else file.stem: file for file in found
+            if _verb(file, VERBS[family]) is not None}
 
 
 def _locate(family: str, name: str) -> tuple[str, Path]:
     """Module path and file of a method, ours by its file's name, a user's by its dotted path."""
-    root = Path(__file__).parent
-    for file in sorted(_folder(family).rglob("*.py")):
-        if file.stem == name and _verb(file, VERBS[family]) is not None:
-            return "convscope." + ".".join(file.relative_to(root).with_suffix("").parts), file
+    if name in (ours := _files(family)):
+        inside = ours[name].relative_to(Path(__file__).parent).with_suffix("")
+        return ".".join(["convscope", *inside.parts]), ours[name]
     if "." in name:
         for folder in sys.path:
             file = Path(folder or ".", *name.split("."))
-            for source in (file.with_suffix(".py"), file / "__init__.py"):
+            for module, source in ((name, file.with_suffix(".py")), (f"{name}.method", file / "method.py"),
+                                   (name, file / "__init__.py")):
                 if source.is_file():
-                    return name, source.resolve()
+                    return module, source.resolve()
         raise ConfigError(f"{name}: no module of this name on Python's path; run from the folder that holds "
                           f"{name.split('.')[0]}, or set PYTHONPATH")
     raise ConfigError(f"no {name} in {family}{_nearest(name, names(family))}; there are {', '.join(names(family))}, "
@@ -244,6 +202,11 @@ def _nearest(word: str, choices: Any) -> str:
 @cache
 def _tree(file: Path) -> ast.Module:
     return ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+
+
+@cache
+def _aliases(file: Path) -> dict[str, ast.expr]:
+    return values.aliases(_tree(Path(values.__file__))) | values.aliases(_tree(file))
 
 
 def _verb(file: Path, verb: str) -> ast.FunctionDef | None:

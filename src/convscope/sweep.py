@@ -1,16 +1,14 @@
 """One command is a sweep of cells: check them all first, run what is missing, then report. Knows no Hydra."""
 
-import importlib
 import json
 import re
 import sys
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
-from types import ModuleType
 from typing import Any
 
 from filelock import FileLock
@@ -19,34 +17,10 @@ from convscope import provenance
 from convscope.family import ConfigError
 from convscope.rows import Row, merge
 from convscope.runs import EditedRun, FullDisk, Run, Store, perform, write_json
+from convscope.studies.study import Cell, study
 
 DEVICES = ("auto", "cpu", "cuda")
 SWITCH = ("auto", True, False)
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One checked cell: its config, its run in the store, and a line that names it."""
-
-    cfg: Mapping[str, Any]
-    run: Run
-    title: str
-
-    @property
-    def mirrored(self) -> bool:
-        """Whether the logger has all of this cell: W&B's project and entity are noted in mirror.json."""
-        if self.cfg["logger"]["name"] == "none":
-            return True
-        file = self.run.folder / "mirror.json"
-        return file.is_file() and json.loads(file.read_text(encoding="utf-8")) == self.cfg["logger"]
-
-
-def study(name: str) -> ModuleType:
-    """The module of a study, ours by its name or a user's by its dotted path."""
-    try:
-        return importlib.import_module(name if "." in name else f"convscope.studies.{name}")
-    except ModuleNotFoundError as error:
-        raise ConfigError(f"no study {name}: {error}") from None
 
 
 def check(cfg: Mapping[str, Any]) -> Cell:
@@ -59,9 +33,9 @@ def check(cfg: Mapping[str, Any]) -> Cell:
         }.items():
             if value not in choices:
                 raise ConfigError(f"{key} must be {' or '.join(map(str, choices)).lower()}, got {value}")
-        module = study(cfg["study"])
-        run = Store(Path(cfg["env"]["runs"])).run(cfg["study"], module.identity(cfg))
-        return Cell(cfg, run, module.title(cfg))
+        cell = study(cfg["study"]).cell(cfg)
+        assert cell.run  # it is named by its data, which are looked for now
+        return cell
     except KeyError as error:
         raise ConfigError(f"the config lacks {error}; every preset in configs/ shows what it needs") from None
 
@@ -71,15 +45,15 @@ def run_cell(cfg: Mapping[str, Any]) -> None:
 
     Raises SystemExit on a full disk: every other cell would meet it too.
     """
-    cell = check(cfg)
-    env, module = cfg["env"], study(cfg["study"])
+    cell, env = check(cfg), cfg["env"]
     try:
-        with _mirror(cell.run.id, cfg, module.kind(cfg)) as mirror:
+        with _mirror(cell.run.id, cfg, cell.subject.kind) as mirror:
             known = cell.run.state() == "done"
-            rows = perform(cell.run, lambda run: module.run(cfg, run, on_epoch=mirror.curve if mirror else None),
-                           notes={"seed": cfg["seed"], "command": provenance.command_line()})
+            watched = replace(cell, on_epoch=mirror.curve if mirror else None)
+            rows = perform(cell.run, lambda _: watched.work(),
+                           notes={"seed": cell.seed, "command": provenance.command_line()})
             if mirror and mirror.started:
-                for epoch in module.curve(cfg, cell.run) if known else []:
+                for epoch in cell.curve() if known else []:
                     mirror.curve(epoch)
                 mirror.rows(rows)
                 write_json(cell.run.folder / "mirror.json", cfg["logger"])
@@ -137,9 +111,9 @@ def rebuild(folder: Path) -> list[Path]:
     rows, arrays = read_report(folder)
     if not rows:
         raise ValueError(f"{folder / 'rows.csv'} holds no row: run its experiment first")
-    module = study(rows[0].study)
-    return write_report(folder, tables=module.tables(rows), figures=module.figures(rows, arrays), rows=rows,
-                        arrays=arrays, pages=module.pages(rows, arrays))
+    own = study(rows[0].study)
+    return write_report(folder, tables=own.tables(rows), figures=own.figures(rows, arrays), rows=rows,
+                        arrays=arrays, pages=own.pages(rows, arrays))
 
 
 def reports(results: Path) -> list[str]:
@@ -193,17 +167,17 @@ def _write(done: Sequence[Cell], folder: Path) -> str:
 
     runs = [cell.run for cell in done]
     rows: list[Row] = [row for run in runs for row in run.rows()]
-    module = study(rows[0].study)
-    arrays = module.arrays(runs)
+    own = done[0].study
+    arrays = own.arrays(runs)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_name(f".{folder.name}.lock")):  # two commands may end at the same time
         known = _read_provenance(folder)
         if (folder / "rows.csv").is_file():
             old_rows, old_arrays = read_report(folder)
             rows, arrays = merge(_fresh(old_rows, known, rows, runs), rows), {**old_arrays, **arrays}
-        tables = module.tables(rows)
-        files = write_report(folder, tables=tables, figures=module.figures(rows, arrays), rows=rows, arrays=arrays,
-                             pages=module.pages(rows, arrays))
+        tables = own.tables(rows)
+        files = write_report(folder, tables=tables, figures=own.figures(rows, arrays), rows=rows, arrays=arrays,
+                             pages=own.pages(rows, arrays))
         known |= {run.id: {**run.provenance(), "config": run.config()} for run in runs}
         wanted = {row.run_id for row in rows}
         write_json(folder / "provenance.json", {key: known[key] for key in sorted(known) if key in wanted})

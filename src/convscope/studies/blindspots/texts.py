@@ -1,10 +1,11 @@
 """Which characters a ConvNet looks at: sheets of a few texts, without and with the signal, from a report's arrays."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
 from convscope.reporting.texts import TextPanel
+from convscope.studies.blindspots.labels import rank
 
 UNKNOWN = "\N{WHITE VERTICAL RECTANGLE}"  # how a character outside the alphabet is shown
 COLUMNS = ("without the signal", "with the signal")
@@ -12,11 +13,10 @@ PARTS = ("carrier", "encoded")
 Sheet = tuple[str, list[list[TextPanel]]]
 
 
-def text_sheets(arrays: Mapping[str, np.ndarray], signals: Sequence[str], *, examples: int | None = None
-                ) -> dict[str, Sheet]:
+def text_sheets(arrays: Mapping[str, np.ndarray], *, examples: int | None = None) -> dict[str, Sheet]:
     """Title and rows of panels for every data set and model in `arrays`, by the sheet's name.
 
-    One row per signal, in the order of `signals`, and text: of each signal the first `examples` texts, or all.
+    One row per signal, in the paper's order, and text: of each signal the first `examples` texts, or all.
     """
     found: dict[tuple[str, str, str], list[str]] = {}
     for key in arrays:
@@ -30,7 +30,7 @@ def text_sheets(arrays: Mapping[str, np.ndarray], signals: Sequence[str], *, exa
         name = "_".join(["characters", *([data] if len({o[1] for o in others}) > 1 else []),
                          *([model] if len({o[2] for o in others if o[1] == data}) > 1 else [])])
         rows = []
-        for signal in sorted(shown, key=lambda one: (_rank(one, signals), one)):
+        for signal in sorted(shown, key=rank):
             base = f"{place}characters/{data}/{model}/{signal}/"
             count = len(arrays[base + "label"])
             rows += [_row(arrays, base, signal, i) for i in range(min(count, examples or count))]
@@ -53,8 +53,3 @@ def _row(arrays: Mapping[str, np.ndarray], base: str, signal: str, i: int) -> li
             caption=f"label {arrays[base + 'label'][i]}, predicted {pred} with {prob:.0%}; "
                     f"the strongest character moves its score by {np.abs(heat).max():.2g}"))
     return panels
-
-
-def _rank(signal: str, signals: Sequence[str]) -> int:
-    method = signal.partition(" ")[0]
-    return signals.index(method) if method in signals else len(signals)

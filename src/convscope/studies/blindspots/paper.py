@@ -9,8 +9,7 @@ from typing import Any
 from convscope.reporting.ledger import LedgerRow, judge
 from convscope.reporting.tables import Table, paper_table, percent
 from convscope.rows import Row
-
-Frame = Any  # a pandas DataFrame; by pandas' own annotations every selection from one might be a Series
+from convscope.studies.blindspots.labels import Frame, labelled
 
 TOLERANCE = 0.01  # the paper prints no spread; one point covers a seed's standard deviation of ResNet-56
 
@@ -132,8 +131,7 @@ TABLES = (
 
 
 def paper_tables(frame: Frame) -> list[Table]:
-    """The paper's tables beside our aggregated, labelled lines, where there is at least one of ours."""
-    frame = frame.assign(network=frame["model"].str.split().str[0])
+    """The paper's tables beside our labelled lines, where there is at least one of ours."""
     found = []
     for table in TABLES:
         lines = [(one, one.line(frame)) for one in table.numbers]
@@ -143,26 +141,24 @@ def paper_tables(frame: Frame) -> list[Table]:
     return found
 
 
-def paper_ledger(reports: Mapping[str, tuple[Sequence[Row], Frame]]) -> list[LedgerRow]:
-    """One line per number of the paper, from the report (by its name) that comes closest to it, then by seeds.
+def ledger(reports: Mapping[str, Sequence[Row]]) -> list[LedgerRow]:
+    """One line per number of the paper, from the report (by its name) that comes closest to it, then by seeds."""
+    frames = {name: labelled(rows) for name, rows in reports.items()}
+    return [_ledger_row(table, one, reports, frames) for table in TABLES for one in table.numbers]
 
-    Each report is given as its rows and its aggregated, labelled lines.
-    """
-    found = []
-    frames = {name: frame.assign(network=frame["model"].str.split().str[0]) for name, (_, frame) in reports.items()}
-    for table in TABLES:
-        for one in table.numbers:
-            lines = {name: line for name, frame in frames.items() if (line := one.line(frame)) is not None}
-            name = max(lines, key=lambda key: one.rank(lines[key]), default=table.preset)
-            line = lines.get(name)
-            seeds = 0 if line is None else int(line["n_seeds"])
-            ours = None if line is None else float(line["mean"])
-            found.append(LedgerRow(
-                "blindspots", table.title, _cell(one), one.value, ours,
-                None if line is None or seeds < 2 else float(line["sem"]), seeds, "fraction",
-                judge(one.value, ours, tolerance=TOLERANCE),
-                _command(name, one, line, reports[name][0] if line is not None else []), one.told(line)))
-    return found
+
+def _ledger_row(table: PaperTable, one: Printed, reports: Mapping[str, Sequence[Row]],
+                frames: Mapping[str, Frame]) -> LedgerRow:
+    lines = {name: line for name, frame in frames.items() if (line := one.line(frame)) is not None}
+    name = max(lines, key=lambda key: one.rank(lines[key]), default=table.preset)
+    line = lines.get(name)
+    seeds = 0 if line is None else int(line["n_seeds"])
+    ours = None if line is None else float(line["mean"])
+    return LedgerRow(
+        "blindspots", table.title, _cell(one), one.value, ours,
+        None if line is None or seeds < 2 else float(line["sem"]), seeds, "fraction",
+        judge(one.value, ours, tolerance=TOLERANCE),
+        _command(name, one, line, reports[name] if line is not None else []), one.told(line))
 
 
 def short_of_paper(data: str, iterations: float) -> str:

@@ -1,0 +1,36 @@
+"""The tables of a study that draws none of its own: every metric, what was varied against methods."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from convscope.reporting.aggregate import over_seeds
+from convscope.reporting.tables import Table, grid, number, percent
+from convscope.rows import Row
+
+
+def tables(rows: Sequence[Row]) -> list[Table]:
+    """One table for every metric and split: a line for each data set, model and point of the axes; columns: methods."""
+    lines: Any = over_seeds(rows)
+    axes = [c for c in lines if str(c).startswith("axis.") and lines[c].map(_text).nunique() > 1]
+    single = lines["data"].nunique() == 1
+    lines["who"] = [", ".join([*([] if single else [line["data"]]), line["model"], *(
+        f"{axis.removeprefix('axis.')} {_text(line[axis])}" for axis in axes if line[axis] == line[axis])])
+        for _, line in lines.iterrows()]
+    lines["what"] = [line["method"] if line["condition"] == "none" else f"{line['method']}, {line['condition']}"
+                     for _, line in lines.iterrows()]
+    found = []
+    for (metric, split), own in lines.groupby(["metric", "split"], sort=False):
+        fraction, seeds = set(own["unit"]) == {"fraction"}, int(own["n_seeds"].max())
+        name = metric if lines.loc[lines["metric"] == metric, "split"].nunique() == 1 else f"{metric}_{split}"
+        unit = "%" if fraction else ", ".join(sorted(filter(None, set(own["unit"]))))
+        found.append(grid(
+            own, name=name, rows="who", columns="what", best=False, show=percent if fraction else number,
+            index_name="model", caption=f"{metric.replace('_', ' ')}{f' ({unit})' if unit else ''} on the {split} split "
+            f"of {', '.join(sorted(set(own['data'])))}, " + (
+                "one seed." if seeds == 1 else f"mean ± standard error over {seeds} seeds.")))
+    return found
+
+
+def _text(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else json.dumps(value) if isinstance(value, bool) else str(value)

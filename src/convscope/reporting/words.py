@@ -1,0 +1,24 @@
+"""Words that captions and file names of several studies share."""
+
+import re
+from typing import Any
+
+
+def seeds(lines: Any, spread: str = "mean ± standard error") -> str:
+    """`one seed`, or `mean ± standard error over 3 seeds`, of lines of `aggregate.over_seeds`."""
+    low, high = int(lines["n_seeds"].min()), int(lines["n_seeds"].max())
+    return "one seed" if high == 1 else f"{spread} over {high if low == high else f'{low} to {high}'} seeds"
+
+
+def capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def slug(text: str) -> str:
+    """A label as part of a file's name: `image_folder seefood` -> `image_folder-seefood`."""
+    return re.sub(r"[^\w.=-]+", "-", text)
+
+
+def whole(value: float, *_: Any) -> str:
+    """`61,100,840`."""
+    return f"{value:,.0f}"
