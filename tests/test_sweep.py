@@ -9,7 +9,7 @@ from convscope import sweep
 from convscope.family import ConfigError
 from convscope.rows import read_csv
 from convscope.runs import FullDisk
-from convscope.studies import blindspots
+from convscope.studies.blindspots import method, report
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def cells(compose, tmp_path):
 @pytest.fixture
 def undrawn(monkeypatch):
     """Reports without figures: those take a second each."""
-    monkeypatch.setattr(blindspots, "figures", lambda rows, arrays: {})
+    monkeypatch.setattr(report, "figures", lambda rows, arrays: {})
 
 
 def run(cells: list[sweep.Cell]) -> None:
@@ -35,13 +35,13 @@ def run(cells: list[sweep.Cell]) -> None:
 
 def test_a_checked_cell_has_run_nothing(cells, tmp_path):
     (cell,) = cells("signal=one_pixel")
-    assert (cell.run.state(), cell.title, cell.mirrored) == ("missing", "one_pixel | gaussian_nb | seed 0", True)
+    assert (cell.run.state(), cell.title, cell.mirrored) == ("missing", "digits copies=1 | one_pixel | gaussian_nb | seed 0", True)
     assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.parametrize(("key", "value", "told"), [
     ("logger", {"name": "tensorboard"}, "logger must be none or wandb, got tensorboard"),
-    ("study", "blindspot", "no study blindspot"), ("study", "my.own", "no study my.own"),
+    ("study", "blindspot", "no blindspot in studies (did you mean blindspots?)"), ("study", "my.own", "my.own: no module of this name"),
     ("signal", {"name": "one_pixl"}, "did you mean one_pixel"), ("seed", -1, "seed")])
 def test_a_wrong_cell_is_refused(cells, key, value, told):
     (cell,) = cells("signal=one_pixel")
@@ -53,9 +53,9 @@ def test_a_wrong_cell_is_refused(cells, key, value, told):
 def test_a_cell_runs_once_and_says_one_line(cells, capsys, monkeypatch):
     (cell,) = cells("signal=one_pixel")
     run([cell])
-    assert capsys.readouterr().err.startswith("[1/1] one_pixel | gaussian_nb | seed 0: accuracy 1.0000, ")
+    assert capsys.readouterr().err.startswith("[1/1] digits copies=1 | one_pixel | gaussian_nb | seed 0: accuracy 1.0000, ")
     assert cell.run.state() == "done" and cell.run.provenance()["seed"] == 0
-    monkeypatch.setattr(blindspots, "run", lambda *_, **__: pytest.fail("it is done"))
+    monkeypatch.setattr(method, "run", lambda *_, **__: pytest.fail("it is done"))
     run([cell])
     assert cell.run.state() == "done"
 
@@ -64,12 +64,12 @@ def test_a_cell_runs_once_and_says_one_line(cells, capsys, monkeypatch):
 def test_a_failing_cell_is_recorded_told_and_tried_again(cells, tmp_path, capsys, monkeypatch):
     both = cells("signal=one_pixel", "signal=clean")
     with monkeypatch.context() as patch:
-        patch.setattr(blindspots, "load_data", lambda *_: (_ for _ in ()).throw(RuntimeError("two\nlines")))
+        patch.setattr(method, "training_set", lambda *_: (_ for _ in ()).throw(RuntimeError("two\nlines")))
         patch.setattr(sweep, "check", lambda cfg: both[1])  # a check reads the data too
         run(both[1:])
     run(both[:1])
     told = capsys.readouterr().err.splitlines()
-    assert told[0] == "[1/1] clean | gaussian_nb | seed 0: FAILED: RuntimeError: two lines"
+    assert told[0] == "[1/1] digits copies=1 | gaussian_nb | seed 0: FAILED: RuntimeError: two lines"
     assert [cell.run.state() for cell in both] == ["done", "failed"]
     assert "Traceback" in (both[1].run.folder / "log.txt").read_text()
 
@@ -88,7 +88,7 @@ def test_a_failing_cell_is_recorded_told_and_tried_again(cells, tmp_path, capsys
 def test_a_traceback_comes_only_on_demand(cells, capsys, monkeypatch):
     (cell,) = cells("signal=one_pixel")
     monkeypatch.setattr(sweep, "check", lambda cfg: cell)
-    monkeypatch.setattr(blindspots, "load_data", lambda *_: 1 / 0)
+    monkeypatch.setattr(method, "training_set", lambda *_: 1 / 0)
     run([cell])
     assert "Traceback" not in capsys.readouterr().err
     debug = {**cell.cfg, "env": {**cell.cfg["env"], "debug": True}}
@@ -116,7 +116,7 @@ def test_a_plan_lists_states_and_the_time_that_is_left(cells, tmp_path):
     lines = sweep.plan([done, missing, unknown], tmp_path).splitlines()
     assert [line.split()[:2] for line in lines[:3]] == [
         [done.run.id, "done"], [missing.run.id, "missing"], [unknown.run.id, "missing"]]
-    assert f"{seconds:.1f} s" in lines[1] and "? " in lines[2] and "clean | lda | seed 0" in lines[2]
+    assert f"{seconds:.1f} s" in lines[1] and "? " in lines[2] and "digits copies=1 | lda | seed 0" in lines[2]
     assert lines[3].startswith("3 cells, 1 done, 2 to run: about ") and "1 cells of unknown duration" in lines[3]
     assert sweep.plan([done], tmp_path).splitlines()[-1] == "1 cells, 1 done, 0 to run: nothing to do"
     # a committed report knows the time of a model too

@@ -7,7 +7,7 @@
     Annotated[Bound, "attribution"]   a method of that family with its settings: {name: smoothgrad, n_samples: 9}
     dict[str, Annotated[Bound, ...]]  several by their names: {gradient: null, smoothgrad: {n_samples: 9}}
 
-A name that the module itself assigns to such an annotation stands for it. What is not listed is the function's to check.
+A name that the module itself assigns to such an annotation stands for it; what is not listed the function checks.
 """
 
 import ast

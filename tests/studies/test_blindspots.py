@@ -1,6 +1,7 @@
 """The study blindspots: its rows, recomputed from what is stored beside them, and what names a run."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -9,9 +10,11 @@ import pytest
 from convscope import sweep
 from convscope.family import ConfigError
 from convscope.runs import Run, Store
-from convscope.studies import blindspots
+from convscope.studies.blindspots import method
+from convscope.studies.study import kept, study
 from convscope.training.recipe import load_data, read_recipe
 
+STUDY = study("blindspots")
 METRICS = ["accuracy", "clean_accuracy", "reliance", "wrong_signal_accuracy", "blind_level"]
 TREE = ("model=decision_tree", "signal=one_pixel")
 NET = ("model=resnet8", "signal=noise", "signal.amplitude=0.1")
@@ -83,13 +86,13 @@ def test_a_tree_reads_one_pixel_and_follows_it(cell):
 
 def test_examples_hold_the_signal(cell):
     run, cfg = cell(*TREE)
-    with np.load(run.folder / "examples.npz") as stored:
-        carrier, encoded = stored["carrier"], stored["encoded"]
-    assert carrier.shape == encoded.shape == (blindspots.EXAMPLES, 1, 16, 16) and carrier.dtype == np.float32
+    stored = kept(run)
+    carrier, encoded = stored["carrier"], stored["encoded"]
+    assert carrier.shape == encoded.shape == (method.EXAMPLES, 1, 16, 16) and carrier.dtype == np.float32
     test = dataset(cfg).splits["test"]
     places = [int(np.flatnonzero((test.x() == image).all(axis=(1, 2, 3)))[0]) for image in carrier]
     labels = test.y[places]
-    assert len(set(labels)) == blindspots.EXAMPLES
+    assert len(set(labels)) == method.EXAMPLES
     expected = carrier.copy()
     expected[:, 0, 8, 8] = np.float32(0.001) * labels  # what one_pixel writes
     assert encoded == pytest.approx(expected)
@@ -100,18 +103,18 @@ def test_blank_images_hold_nothing_but_the_signal(cell):
     assert {(row.condition, row.axes["magnitude"]) for row in run.rows()} == {("blank", 1.0)}
     assert values(run)["accuracy"] == 1
     assert len(set(pd.read_parquet(run.folder / "instances.parquet")["pred_clean"])) == 1
-    with np.load(run.folder / "examples.npz") as stored:
-        assert not stored["carrier"].any() and np.count_nonzero(stored["encoded"]) == blindspots.EXAMPLES
+    stored = kept(run)
+    assert not stored["carrier"].any() and np.count_nonzero(stored["encoded"]) == method.EXAMPLES
 
 
 def test_arrays_are_one_pair_per_signal(cell):
     runs = [cell(*TREE)[0], cell(*NET)[0], cell("model=gaussian_nb", "signal=clean")[0],
             cell("model=gaussian_nb", "signal=one_pixel", "seed=1")[0]]
-    found = blindspots.arrays(runs)
+    found = STUDY.arrays(runs)
     assert set(found) == {f"digits copies=1/{signal}/{part}" for signal in ("one_pixel 0.001", "noise 0.1")
                           for part in ("carrier", "encoded")}
-    with np.load(runs[0].folder / "examples.npz") as stored:
-        assert np.array_equal(found["digits copies=1/one_pixel 0.001/encoded"], stored["encoded"][:1])
+    stored = kept(runs[0])
+    assert np.array_equal(found["digits copies=1/one_pixel 0.001/encoded"], stored["encoded"][:1])
 
 
 @pytest.mark.parametrize("overrides", [("model=extra_trees", "signal=noise"), NET])
@@ -170,15 +173,16 @@ def test_a_trained_network_is_shared_and_its_curve_kept(cell, tmp_path):
     run, cfg = cell(*NET, runs=tmp_path)
     (training,) = Store(tmp_path).runs("train")
     before, marked, seen = run.rows(), (training.folder / "DONE").stat().st_mtime_ns, []
-    assert list(blindspots.run(cfg, run, on_epoch=seen.append)) == before and seen == []  # nothing is trained
+    watched = replace(sweep.check(cfg), on_epoch=seen.append)
+    assert list(watched.work()) == before and seen == []  # nothing is trained
     run.remove()
     sweep.run_cell(cfg)
     assert run.state() == "done" and run.rows() == before
     assert [one.id for one in Store(tmp_path).runs("train")] == [training.id]
     assert (training.folder / "DONE").stat().st_mtime_ns == marked
-    assert [epoch["step"] for epoch in blindspots.curve(cfg, run)] == [4]
-    tree, its = cell(*TREE, runs=tmp_path)
-    assert blindspots.curve(its, tree) == [] and len(list(Store(tmp_path).runs("train"))) == 1
+    assert [epoch["step"] for epoch in sweep.check(cfg).curve()] == [4]
+    _, its = cell(*TREE, runs=tmp_path)
+    assert sweep.check(its).curve() == [] and len(list(Store(tmp_path).runs("train"))) == 1
 
 
 def test_a_signal_for_other_data_is_refused(compose, tmp_path, monkeypatch):
@@ -203,7 +207,8 @@ def test_titles_and_kinds(compose, tmp_path):
             ("clean on blank images | shallow_max | seed 0", "shallow")}
     for overrides, expected in cases.items():
         cfg = compose(*overrides, runs=tmp_path)
-        assert (blindspots.title(cfg), blindspots.kind(cfg)) == expected
+        checked = sweep.check(cfg)
+        assert (checked.title, checked.subject.kind) == (f"digits copies=1 | {expected[0]}", expected[1])
 
 
 # Texts take the same path: three classes, told apart by a word.
@@ -257,26 +262,26 @@ def test_a_network_on_texts(text_cell):
     assert {row.model for row in rows} == {"char_cnn features=6 units=8 dropout=0.1"}
     assert rows[0].data.startswith("reviews reviews")
     assert rows[0].axes["n_train"] == 120 and rows[0].axes["normalise"] is False
-    with np.load(run.folder / "examples.npz") as stored:
-        assert set(stored) == {"carrier", "encoded", *LOOKED}
-        written = stored["carrier"] != stored["encoded"]
-        assert written[:, 0].all() and not written[:, 1:].any()
-        assert [text[0] for text in stored["encoded_text"]] == ["abc"[int(k) - 1] for k in stored["label"]]
-        assert stored["carrier_text"][0].rstrip().startswith("i like ") and stored["encoded_heat"].shape == (3, 130)
-        assert stored["encoded_heat"].any() and set(stored["encoded_pred"]) <= {"1", "2", "3"}
-    found, kept = values(run), pd.read_parquet(run.folder / "instances.parquet")
-    assert found["accuracy"] == (kept["pred_encoded"] == kept["label"]).mean()
-    assert "raw pixels" not in blindspots.title(cfg)
+    stored = kept(run)
+    assert set(stored) == {"carrier", "encoded", *LOOKED}
+    written = stored["carrier"] != stored["encoded"]
+    assert written[:, 0].all() and not written[:, 1:].any()
+    assert [text[0] for text in stored["encoded_text"]] == ["abc"[int(k) - 1] for k in stored["label"]]
+    assert stored["carrier_text"][0].rstrip().startswith("i like ") and stored["encoded_heat"].shape == (3, 130)
+    assert stored["encoded_heat"].any() and set(stored["encoded_pred"]) <= {"1", "2", "3"}
+    found, told = values(run), pd.read_parquet(run.folder / "instances.parquet")
+    assert found["accuracy"] == (told["pred_encoded"] == told["label"]).mean()
+    assert "raw pixels" not in sweep.check(cfg).title
 
 
 def test_texts_of_restricted_data_lie_apart_and_others_are_no_figure(text_cell):
     nets = [text_cell("signal=mnemonic")[0], text_cell("signal=clean")[0]]
     tree = text_cell("model=decision_tree", "signal=mnemonic")[0]
-    found = blindspots.arrays([*nets, tree])
+    found = STUDY.arrays([*nets, tree])
     data, model = nets[0].rows()[0].data, nets[0].rows()[0].model
     assert set(found) == {f"restricted/characters/{data}/{model}/{signal}/{name}" for signal in ("mnemonic", "clean")
                           for name in LOOKED}
-    assert blindspots.arrays([tree]) == {} and values(tree)["accuracy"] == 1
+    assert STUDY.arrays([tree]) == {} and values(tree)["accuracy"] == 1
 
 
 def test_a_partial_signal_has_its_ceiling(text_cell):

@@ -8,7 +8,8 @@ import pytest
 from convscope.reporting.ledger import LedgerRow
 from convscope.reporting.tables import NOT_RUN, Table
 from convscope.rows import Row
-from convscope.studies.blindspots_report import figures, ledger, pages, tables
+from convscope.studies.blindspots.paper import ledger
+from convscope.studies.blindspots.report import figures, pages, tables
 
 DIGITS = {"resnet depth=8": {"n_train": 4800, "iterations": 222, "normalise": True, "fit": "lr=0.4"},
           "linear_softmax": {"n_train": 4800, "iterations": 800, "fit": "lr=0.01"}, "decision_tree": {"n_train": 4800}}

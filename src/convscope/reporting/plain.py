@@ -6,6 +6,7 @@ from typing import Any
 
 from convscope.reporting.aggregate import over_seeds
 from convscope.reporting.tables import Table, grid, number, percent
+from convscope.reporting.words import capital, seeds
 from convscope.rows import Row
 
 
@@ -21,14 +22,13 @@ def tables(rows: Sequence[Row]) -> list[Table]:
                      for _, line in lines.iterrows()]
     found = []
     for (metric, split), own in lines.groupby(["metric", "split"], sort=False):
-        fraction, seeds = set(own["unit"]) == {"fraction"}, int(own["n_seeds"].max())
-        name = metric if lines.loc[lines["metric"] == metric, "split"].nunique() == 1 else f"{metric}_{split}"
+        fraction = set(own["unit"]) == {"fraction"}
         unit = "%" if fraction else ", ".join(sorted(filter(None, set(own["unit"]))))
+        what = f"{capital(str(metric)).replace('_', ' ')}{f' ({unit})' if unit else ''}"
         found.append(grid(
-            own, name=name, rows="who", columns="what", best=False, show=percent if fraction else number,
-            index_name="model", caption=f"{metric.replace('_', ' ')}{f' ({unit})' if unit else ''} on the {split} split "
-            f"of {', '.join(sorted(set(own['data'])))}, " + (
-                "one seed." if seeds == 1 else f"mean ± standard error over {seeds} seeds.")))
+            own, name=metric if lines.loc[lines["metric"] == metric, "split"].nunique() == 1 else f"{metric}_{split}",
+            rows="who", columns="what", best=False, show=percent if fraction else number, index_name="model",
+            caption=f"{what} on the {split} split of {', '.join(sorted(set(own['data'])))}, {seeds(own)}."))
     return found
 
 

@@ -69,12 +69,13 @@ class Subject(Protocol):
         """What a run's hash holds of it."""
         ...
 
-    # One whose network the store trains and shares has besides: task(data) -> training.shared.Task
+    # Besides, where a network is looked into: task(data) -> training.shared.Task, which the store trains and shares, or
+    # network() -> nn.Module in eval mode, where its weights are given.
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell of a sweep: its config, bound and checked, and what a study's `run` needs. `on_epoch` sees a training."""
+    """One cell of a sweep: its config, bound and checked, and what a study's `run` needs; `on_epoch` sees epochs."""
 
     cfg: Mapping[str, Any]
     study: "Study"
@@ -121,15 +122,21 @@ class Cell:
         file = self.run.folder / "mirror.json"
         return file.is_file() and json.loads(file.read_text(encoding="utf-8")) == self.cfg["logger"]
 
-    def network(self) -> Any:
-        """The subject's trained network, in eval mode on the CPU: from the store, or trained now and kept there."""
+    def network(self, **how: Any) -> Any:
+        """The subject's network, in eval mode on the CPU: given, from the store, or trained now and kept there.
+
+        `how` goes to the subject's `task`, for a training that is not the cell's own and that nobody watches.
+        """
+        if hasattr(self.subject, "network"):
+            return self.subject.network()
         from convscope.training import shared
 
-        return shared.get_or_train(self.subject.task(self.dataset), self.store, env=self.env, on_epoch=self.on_epoch)
+        return shared.get_or_train(self.subject.task(self.dataset, **how), self.store, env=self.env,
+                                   on_epoch=None if how else self.on_epoch)
 
     def curve(self) -> list[dict[str, float]]:
         """The epochs of the subject's network as far as the store has it; none where nothing is trained."""
-        if not hasattr(self.subject, "task"):
+        if hasattr(self.subject, "network") or not hasattr(self.subject, "task"):
             return []
         from convscope.training import shared
 

@@ -1,0 +1,84 @@
+"""What do a time-series network's filters do? Influence, clusters, saliency, highlighting, pruning (TSViz paper).
+
+One cell is one trained network: a forecaster of a series, a classifier of windows, or the character ConvNet of texts,
+which is a network over time too. What the paper shows for one input is measured over the whole test set; the figures
+show one example.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from typing import Annotated, Any, Literal
+
+import numpy as np
+
+from convscope.family import ConfigError, Whole, bind
+from convscope.rows import Row
+from convscope.studies.study import Cell
+from convscope.training.forecast import read_forecast
+from convscope.training.recipe import read_recipe
+
+VERSION = 1
+PARTS = ("data", "condition", "model", "fit", "fits", "baseline_fit", "baseline_fraction", "normalise", "window",
+         "horizon", "weights")
+MODELS = ("convnet",)
+Analysis = Literal["importance", "redundancy", "saliency", "example", "removal", "adversarial"]
+Clusters = Literal["kmeans", "silhouette", "dtw"]
+Inputs = Annotated[int, "at least 10"]
+Percentile = Annotated[float, "between 0 and 100"]
+Share = Annotated[float, "at least 0 and below 1"]
+
+
+def subject(cfg: Mapping[str, Any]) -> Any:
+    """The network: of a forecast where the data are a series, with weights of Keras's where they are given."""
+    if bind("data", cfg["data"]).method.constants.get("KIND") != "series":
+        found = read_recipe(cfg)
+    else:
+        found = read_forecast(cfg)
+    weights = cfg.get("weights")
+    if weights is None:
+        return found
+    if found.model.name != "traffic_cnn":
+        raise ConfigError(f"weights are Keras's, of the authors' network, got model {found.model.name}; take "
+                          "model=traffic_cnn, or weights=null to train")
+    from convscope.studies.tsviz.given import Given
+
+    return Given(**{one.name: getattr(found, one.name) for one in fields(found)}, weights=str(weights))
+
+
+def check(cell: Cell) -> None:
+    """Refuses data that are not over time, and a network without convolutions."""
+    data, model = cell.subject.data, cell.subject.model
+    kind = data.method.constants.get("KIND", "image")
+    if kind not in ("series", "windows", "text"):
+        raise ConfigError(f"tsviz is for series, windows and texts, {data.name} is {kind} data; for images take "
+                          "under_the_hood")
+    if model.name == "day_attention":
+        raise ConfigError("tsviz looks into convolutions, day_attention has none; choose traffic_cnn, or one of your "
+                          "own")
+    if kind == "series":
+        cell.subject.test_rows(cell.dataset)
+
+
+def run(cell: Cell, *, analyses: list[Analysis], inputs: Inputs, example: Whole, percentile: Percentile,
+        clusters: Clusters, shares: list[Share], finetune: Whole) -> Iterator[Row]:
+    """Yields the numbers of every analysis; keeps what the figures of one example show.
+
+    At most `inputs` test inputs are measured. Of the test input number `example`, filters at or above the `percentile`
+    of importance are shown and grouped by `clusters`. `shares` of each layer's filters are removed, and the smaller
+    networks trained on by `finetune` steps (0: not at all).
+    """
+    from convscope.studies.tsviz import changes, observations
+    from convscope.studies.tsviz.example import example as shown
+    from convscope.studies.tsviz.scene import Asked, layer_name, scene_of
+
+    looks = {"importance": observations.importance, "redundancy": observations.redundancy,
+             "saliency": observations.saliency, "example": shown, "removal": changes.removal,
+             "adversarial": changes.adversarial}
+    scene = scene_of(cell, Asked(inputs, example, percentile, clusters, tuple(shares), finetune))
+    sheets: dict[str, np.ndarray] = {}
+    yield cell.row(*scene.judged(scene.model), len(scene.x))
+    for name in analyses:
+        for metric, value, unit, n, axes in looks[name](scene, sheets):
+            told = {key: layer_name(one) if isinstance(one, str) else one for key, one in axes.items()}
+            yield cell.row(metric, value, unit, n, told, method=name)
+    cell.keep(**{name: one.astype(np.float16) if one.dtype.kind == "f" else one for name, one in sheets.items()})
