@@ -1,21 +1,24 @@
 """The study tsviz: its rows against the features themselves, on forecasters, classifiers, texts and given weights."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from convscope import sweep
-from convscope.family import ConfigError, bind
+from convscope.family import ConfigError
 from convscope.features import influence, pruning
 from convscope.models import traffic_cnn
 from convscope.rng import seeded
 from convscope.runs import Run
-from convscope.studies import traffic, tsviz
-from convscope.studies.tsviz import ANALYSES
-from convscope.training.forecaster import Task, get_or_fit
+from convscope.studies.study import study
+from convscope.studies.tsviz.method import Analysis
+from convscope.training.forecast import Forecast, ForecastRecipe
 
 PRESET = "tsviz"
+STUDY = study(PRESET)
 
 SERIES = ("data.days=12", "fit.iterations=40", "fit.validation=100", "inputs=10", "finetune=5")
 FIGURES = {"level1_overview", "level2_most_important", "level2_least_important", "percentile", "level3_grid",
@@ -23,19 +26,18 @@ FIGURES = {"level1_overview", "level2_most_important", "level2_least_important",
            "pruning_untuned", "pruning_tuned"}
 
 
-def network(run: Run, cfg: dict) -> tuple[nn.Module, torch.Tensor, Task]:
+def network(run: Run, cfg: dict) -> tuple[nn.Module, torch.Tensor, Forecast]:
     """The forecaster that a cell looked into, and its test windows."""
-    setup = traffic.read(cfg | {"reference": {"name": "persistence"}, "test": True, "origins": 0})
-    assert setup.fit is not None
-    series = traffic.load_series(bind("data", cfg["data"]), cfg["env"], seed=0)
-    task = Task(setup.data, series, setup.model, setup.fit, 50, 1, series.train_end, 0)
-    return get_or_fit(task, sweep.Store(run.root), env=cfg["env"]), task.inputs(traffic.test_rows(setup, series)), task
+    cell = sweep.check(cfg)
+    recipe: ForecastRecipe = cell.subject
+    task = recipe.task(cell.dataset)
+    return cell.network(), task.inputs(recipe.test_rows(cell.dataset)), task
 
 
 def test_every_analysis_of_a_forecaster_leaves_its_numbers(cell):
     run, cfg = cell(*SERIES)
     rows = run.rows()
-    assert {row.method for row in rows} == {"none", *ANALYSES}
+    assert {row.method for row in rows} == {"none", *get_args(Analysis)}
     assert all(0 <= row.value <= 1 for row in rows if row.unit == "fraction" and row.metric != "inverse_missed")
     model, x, _ = network(run, cfg)
     found = influence.filter_influence(model, x[:10])
@@ -77,14 +79,15 @@ def test_pruned_networks_are_judged_on_the_test_rows(cell):
 
 def test_report(cell):
     run, cfg = cell(*SERIES)
-    rows, arrays = run.rows(), tsviz.arrays([run])
-    tables = {table.name: table for table in tsviz.tables(rows)}
+    rows, arrays = run.rows(), STUDY.arrays([run])
+    tables = {table.name: table for table in STUDY.tables(rows)}
     assert set(tables) == {"observations", "layers", "saliency", "filters", "pruning", "adversarial"}
     assert len(tables["layers"].values) == 3 and len(tables["pruning"].values) == 9
-    assert set(tsviz.figures(rows, arrays)) == FIGURES and not set(tables) & FIGURES
-    assert tsviz.pages(rows, arrays) == {} and tsviz.ledger({"tsviz": rows}) == []
-    assert tsviz.curve(cfg, run)[-1]["step"] == 40 and tsviz.kind(cfg) == "convnet"
-    assert tsviz.title(cfg) == "generated_traffic days=12 | traffic_cnn | seed 0"
+    assert set(STUDY.figures(rows, arrays)) == FIGURES and not set(tables) & FIGURES
+    assert STUDY.pages(rows, arrays) == {} and STUDY.ledger({"tsviz": rows}) == []
+    checked = sweep.check(cfg)
+    assert checked.curve()[-1]["step"] == 40 and checked.subject.kind == "convnet"
+    assert checked.title == "generated_traffic days=12 | traffic_cnn | seed 0"
 
 
 def test_the_same_cell_gives_the_same_numbers(cell, compose, tmp_path):
@@ -103,14 +106,11 @@ def test_someone_elses_network(cell, tmp_path):
     arrays = [(w.detach().numpy().T if w.ndim > 1 else w.detach().numpy()) for w in model.parameters()]
     np.savez(tmp_path / "w.npz", *arrays)
     run, cfg = cell(*SERIES, "analyses=[importance]", f"weights={tmp_path / 'w.npz'}")
-    setup = traffic.read(cfg | {"reference": {"name": "persistence"}, "test": True, "origins": 0})
-    assert setup.fit is not None
-    series = traffic.load_series(bind("data", cfg["data"]), cfg["env"], seed=0)
-    task = Task(setup.data, series, setup.model, setup.fit, 50, 1, series.train_end, 0)
-    rows = traffic.test_rows(setup, series)
-    expected = np.sqrt(np.mean((task.forecast(model, rows) - series.values[rows]) ** 2))
+    checked = sweep.check(cfg)
+    series, rows = checked.dataset, checked.subject.test_rows(checked.dataset)
+    expected = np.sqrt(np.mean((checked.subject.task(series).forecast(model, rows) - series.values[rows]) ** 2))
     assert next(row.value for row in run.rows() if row.metric == "rmse") == pytest.approx(expected, rel=1e-6)
-    assert tsviz.curve(cfg, run) == [] and "given weights" in tsviz.title(cfg)
+    assert checked.curve() == [] and "given weights" in checked.title
 
 
 def test_a_classifier_of_windows(cell):
@@ -118,9 +118,9 @@ def test_a_classifier_of_windows(cell):
     rows = run.rows()
     assert {row.axes["layer"] for row in rows if row.metric == "filters"} == {"conv1", "conv2", "conv3"}
     assert {row.metric for row in rows if row.method == "none"} == {"accuracy"}
-    tables = {table.name for table in tsviz.tables(rows)}
+    tables = {table.name for table in STUDY.tables(rows)}
     assert tables == {"observations", "layers", "filters", "pruning"}  # one channel, and no forecast to attack
-    assert set(tsviz.figures(rows, tsviz.arrays([run]))) == FIGURES - {"made_windows"}
+    assert set(STUDY.figures(rows, STUDY.arrays([run]))) == FIGURES - {"made_windows"}
 
 
 def test_the_text_network(cell):
@@ -130,12 +130,12 @@ def test_the_text_network(cell):
     assert {row.axes["layer"] for row in rows if row.metric == "filters"} == {f"conv{k}" for k in range(1, 7)}
     small = {row.axes["way"]: row.value for row in rows if row.metric == "parameters"}
     assert small["at random"] == small["least influence"] < small["nothing"]
-    assert {"level1_overview", "level4_clusters"} <= set(tsviz.figures(rows, tsviz.arrays([run])))
+    assert {"level1_overview", "level4_clusters"} <= set(STUDY.figures(rows, STUDY.arrays([run])))
 
 
 @pytest.mark.parametrize(("overrides", "sentence"), [
-    (("percentile=101",), "percentile must be in 0..100, got 101"),
-    (("shares=[1]",), "shares must be in 0..1 (below it), got 1"),
+    (("percentile=101",), "percentile must be a number between 0 and 100, got 101"),
+    (("shares=[1]",), "shares must be a list of numbers, at least 0 and below 1, got [1]"),
     (("weights=nothing.npz",), "expected an npz file of Keras's model.get_weights(), found none at nothing.npz"),
     (("weights=w.npz", "model=day_attention"), "day_attention has none"), (("model=ar50",), "autoregression is none"),
     (("clusters=ward",), "clusters must be one of kmeans, silhouette, dtw, got 'ward'"),
