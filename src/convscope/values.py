@@ -122,12 +122,13 @@ class Checker:
             raise _Unfit(self._each(parts[0]), value) from None
 
     def _dict(self, parts: list[ast.expr], value: Any) -> Any:
-        if not isinstance(value, Mapping):
-            raise _Unfit("a mapping", value)
         family = self._family(parts[1])
+        wanted = f"a mapping of names of {family} to their settings" if family else "a mapping"
+        if not isinstance(value, Mapping):
+            raise _Unfit(wanted, value)
         if family is not None:
             if not value or not all(given is None or isinstance(given, Mapping) for given in value.values()):
-                raise _Unfit(f"a mapping of names of {family} to their settings", value)
+                raise _Unfit(wanted, value)
             return {name: self.bind(family, {"name": name, **(given or {})}) for name, given in value.items()}
         found = {}
         for key, given in value.items():
