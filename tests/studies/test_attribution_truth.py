@@ -7,8 +7,9 @@ from convscope import sweep
 from convscope.family import ConfigError, names
 from convscope.reporting.tables import markdown
 from convscope.runs import Run
-from convscope.studies import attribution_truth
+from convscope.studies.study import study
 
+STUDY = study("attribution_truth")
 LINEAR = ("model=linear_softmax", "baseline_fit.iterations=400", "images=20", "~methods.guided_backprop",
           "~methods.guided_grad_cam", "~methods.deconvnet", "~methods.grad_cam")
 
@@ -45,7 +46,7 @@ def test_a_linear_model_that_reads_four_pixels(cell):
     assert values(run, "insertion")["gradient"] > values(run, "insertion")["chance"]
     assert abs(values(run, "left_with_random_weights")["gradient"]) < 0.3
     assert not {"edges", "chance"} & set(values(run, "left_with_random_weights"))
-    with np.load(run.folder / "example.npz") as saved:
+    with np.load(run.folder / "arrays.npz") as saved:
         assert np.argwhere(saved["mask"]).tolist() == [[0, 0], [0, 15], [15, 0], [15, 15]]
         for metric in ("deletion", "insertion"):
             for method, area in values(run, metric).items():
@@ -57,7 +58,9 @@ def test_a_linear_model_that_reads_four_pixels(cell):
 def test_a_network_that_does_not_read_the_signal_is_told_of_and_not_judged(cell):
     run, _ = cell("signal=one_pixel", "signal.amplitude=0.001", "images=3")
     assert {row.metric for row in run.rows()} == {"accuracy", "reliance", "explained"}
-    assert values(run, "explained")["none"] < 0.5 and not (run.folder / "example.npz").exists()
+    assert values(run, "explained")["none"] < 0.5 and not (run.folder / "arrays.npz").exists()
+    assert [table.name for table in STUDY.tables(run.rows())] == ["networks"], "there is nothing to rank"
+    assert STUDY.figures(run.rows(), STUDY.arrays([run])) == {}
 
 
 def test_a_signal_everywhere_is_no_evidence_anywhere(compose, tmp_path):
@@ -70,7 +73,7 @@ def test_a_signal_everywhere_is_no_evidence_anywhere(compose, tmp_path):
 def test_report(cell):
     runs = [cell(*LINEAR, "signal=pattern_pixels", f"seed={seed}")[0] for seed in (0, 1)]
     rows = [row for run in runs for row in run.rows()]
-    ranking, by_signal, by_model, networks = attribution_truth.tables(rows)
+    ranking, by_signal, by_model, networks = STUDY.tables(rows)
     assert ranking.name == "ranking" and list(ranking.values.index)[-2:] in (["edges", "chance"], ["chance", "edges"])
     means = ranking.values["rank accuracy"].tolist()[:-2]
     assert means == sorted(means, reverse=True) and "over 2 networks" in markdown(ranking)
@@ -78,8 +81,8 @@ def test_report(cell):
     assert ranking.values.loc["gradient", "mass accuracy"] == pytest.approx(np.mean(one))
     assert list(by_signal.values) == ["pattern_pixels amplitude=1"] and list(by_model.values) == ["linear_softmax"]
     assert networks.values.loc["linear_softmax, pattern_pixels amplitude=1", "accuracy"] > 0.5
-    arrays = attribution_truth.arrays(runs)
-    drawn = attribution_truth.figures(rows, arrays)
+    arrays = STUDY.arrays(runs)
+    drawn = STUDY.figures(rows, arrays)
     assert set(drawn) == {"by_signal", "curves", "examples_linear_softmax"}
     order = list(ranking.values.index)
     assert [text.get_text() for text in drawn["curves"].legends[0].get_texts()] == [m.replace("_", " ") for m in order]
@@ -87,11 +90,11 @@ def test_report(cell):
         areas = [np.trapezoid(np.asarray(line.get_ydata())) / 32 for line in axes.get_lines()]
         assert areas == pytest.approx(ranking.values.loc[order, metric].tolist(), rel=1e-5)
     del arrays[f"curves/{runs[0].id}"]  # as a run from before curves were kept
-    assert set(attribution_truth.figures(rows, arrays)) == {"by_signal", "examples_linear_softmax"}
+    assert set(STUDY.figures(rows, arrays)) == {"by_signal", "examples_linear_softmax"}
     blind, _ = cell("signal=one_pixel", "signal.amplitude=0.001", "images=3")
-    told = markdown(attribution_truth.tables([*rows, *blind.rows()])[0])
+    told = markdown(STUDY.tables([*rows, *blind.rows()])[0])
     assert "over 2 networks" in told and "1 more do not read by their signal and are not judged" in told
-    assert attribution_truth.pages(rows, {}) == {} and attribution_truth.ledger({"attribution_truth": rows}) == []
+    assert STUDY.pages(rows, {}) == {} and STUDY.ledger({"attribution_truth": rows}) == []
 
 
 def test_every_attribution_of_images_is_in_the_preset(compose, tmp_path):
@@ -100,11 +103,11 @@ def test_every_attribution_of_images_is_in_the_preset(compose, tmp_path):
 
 
 @pytest.mark.parametrize(("overrides", "sentence"), [
-    (("model=decision_tree",), "attributions look into networks, decision_tree is none"),
+    (("model=decision_tree",), "attribution_truth looks into networks, decision_tree is none"),
     (("images=0",), "images must be a whole number, at least 1, got 0"),
     (("methods.grad_cham={}",), "no grad_cham in attribution"),
     (("methods.occlusion.window=0",), "occlusion: window must be a whole number, at least 1, got 0"),
-    (("methods=null",), "methods must map names of attributions to their settings")])
+    (("methods=null",), "methods must be a mapping of names of attribution to their settings, got None")])
 def test_refuses_in_one_sentence(compose, tmp_path, overrides, sentence):
     with pytest.raises((ConfigError, ValueError)) as error:
         sweep.check(compose(*overrides, preset="attribution_truth", runs=tmp_path))

@@ -5,108 +5,77 @@ seen. Only images that it reads by the signal are explained: right with the true
 one. Then every attribution is asked how much of it lies on those pixels, and whether the network agrees with it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
-from convscope.data.dataset import Dataset
-from convscope.family import Bound, ConfigError, bind, check_serves, whole
+from convscope.family import Bound, Count, check_serves
 from convscope.metrics import localisation
 from convscope.metrics.accuracy import accuracy
 from convscope.metrics.reliance import reliance, wrong_labels
 from convscope.rng import derive, numpy_rng, torch_rng
 from convscope.rows import Row
-from convscope.runs import Run, Store
-from convscope.studies.attribution_truth_report import CONTROLS, CURVES, figures, ledger, pages, tables
-from convscope.training.recipe import Recipe, load_data, read_recipe, test_set
+from convscope.runs import Run
+from convscope.studies.attribution_truth.report import CONTROLS, CURVES
+from convscope.studies.study import Cell, kept
+from convscope.training.recipe import test_set
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 VERSION = 1
+MODELS = ("convnet", "shallow")
 FILL = 0.5       # grey, of covered pixels in deletion and insertion
 LOCAL = 0.5      # a signal on a larger share of the pixels is nowhere in particular
 USED = 0.5       # a network that reads fewer test images by the signal is told of, and its attributions are not judged
-
-__all__ = ["arrays", "curve", "figures", "identity", "kind", "ledger", "pages", "run", "tables", "title"]
-
-
-def identity(cfg: Mapping[str, Any]) -> dict[str, Any]:
-    """What names the run of one cell; raises ConfigError or a data error before any work is done."""
-    recipe, methods, images = _read(cfg)
-    dataset = load_data(recipe, cfg["env"])
-    recipe.check_kind(dataset.kind)
-    for method in methods:
-        check_serves("attribution", method, dataset.kind, recipe.data.name)
-    return {"version": VERSION, **recipe.identity(dataset), "images": images,
-            "methods": [method.identity() for method in methods]}
+Explain = Callable[["nn.Module", "Tensor", "Tensor"], "Tensor"]
 
 
-def title(cfg: Mapping[str, Any]) -> str:
-    """One line that names the cell for a person."""
-    recipe, _, _ = _read(cfg)
-    return f"{recipe.data_label} | {recipe.model.label} | {recipe.signal.label} | seed {recipe.seed}"
+def check(cell: Cell) -> None:
+    """Raises ConfigError for an attribution that is not for data of this kind."""
+    for method in cell.settings.arguments["methods"].values():
+        check_serves("attribution", method, cell.dataset.kind, cell.subject.data.name)
 
 
-def kind(cfg: Mapping[str, Any]) -> str:
-    """convnet or shallow."""
-    return _read(cfg)[0].kind
-
-
-def curve(cfg: Mapping[str, Any], run: Run) -> list[dict[str, float]]:
-    """The training curve of the network."""
-    from convscope.training import shared
-
-    recipe, _, _ = _read(cfg)
-    return shared.curve(recipe, load_data(recipe, cfg["env"]), Store(run.root))
-
-
-def run(cfg: Mapping[str, Any], run: Run, *,
-        on_epoch: Callable[[dict[str, float]], None] | None = None) -> Iterator[Row]:
+def run(cell: Cell, *, images: Count, methods: dict[str, Annotated[Bound, "attribution"]]) -> Iterator[Row]:
     """Yields the network's accuracy and reliance, and for each attribution how well it finds the signal.
 
-    Of a network that does not read by the signal, the first two only. Leaves example.npz: one image, where its signal
-    is, and every attribution of it; and the mean deletion and insertion curve of every attribution, [steps + 1].
+    Of a network that does not read by the signal, the first two only. Keeps one image, where its signal is, and every
+    attribution of it; and the mean deletion and insertion curve of every attribution, [steps + 1].
     """
     import torch
 
     from convscope.attribution import faithfulness
-    from convscope.training import shared
 
-    recipe, methods, images = _read(cfg)
-    dataset = load_data(recipe, cfg["env"])
-    model = shared.get_or_train(recipe, dataset, Store(run.root), env=cfg["env"], on_epoch=on_epoch)
+    recipe, model = cell.subject, cell.network()
 
-    def row(method: str, metric: str, value: float, n: int) -> Row:
-        return Row(study="attribution_truth", run_id=run.id, data=recipe.data_label, split="test",
-                   model=recipe.model.label, method=method, seed=recipe.seed, metric=metric, value=float(value),
-                   condition=recipe.condition.label if recipe.condition else "none", unit="fraction", n=n,
-                   axes={"signal": recipe.signal.label})
+    def row(metric: str, value: float, n: int, method: str = "none") -> Row:
+        return cell.row(metric, value, "fraction", n, {"signal": recipe.signal.label}, method=method,
+                        condition=recipe.condition.label if recipe.condition else "none")
 
-    x, y, mask, known = _read_by_signal(recipe, dataset, model, cfg["env"])
+    x, y, mask, known = _read_by_signal(cell, model)
     for metric, value in known.items():
-        yield row("none", metric, value, len(dataset.splits["test"]))
+        yield row(metric, value, len(cell.dataset.splits["test"]))
     if known["explained"] < USED:  # no truth to find
         return
-    chosen = np.sort(numpy_rng(recipe.seed, "explained").permutation(len(x))[:images])
+    chosen = np.sort(numpy_rng(cell.seed, "explained").permutation(len(x))[:images])
     x, y, mask = x[chosen], y[chosen], mask[chosen]
     one = len(x) // 2  # of a class in the middle
     shown = {"image": x[one].numpy(), "mask": mask[one]}
-    for name, explain in _attributions(methods, recipe.seed).items():
-        found = explain(model, x, y)
-        heat = localisation.heatmap(found.numpy())
+    for name, explain in _attributions(methods, cell.seed).items():
+        heat = localisation.heatmap(explain(model, x, y).numpy())
         shown[f"heat/{name}"] = heat[one]
         for metric in ("mass_accuracy", "rank_accuracy", "pointing_game"):
-            yield row(name, metric, getattr(localisation, metric)(heat, mask).mean(), len(x))
-        for metric in CURVES:
-            curve_BS = getattr(faithfulness, metric)(model, x, y, torch.from_numpy(heat), fill=FILL)
-            shown[f"{metric}/{name}"] = curve_BS.mean(dim=0).cpu().numpy()
-            yield row(name, metric, float(faithfulness.area(curve_BS).mean()), len(x))
+            yield row(metric, getattr(localisation, metric)(heat, mask).mean(), len(x), name)
+        for way in CURVES:
+            curve_BS = getattr(faithfulness, way)(model, x, y, torch.from_numpy(heat), fill=FILL)
+            shown[f"{way}/{name}"] = curve_BS.mean(dim=0).cpu().numpy()
+            yield row(way, float(faithfulness.area(curve_BS).mean()), len(x), name)
         if name not in CONTROLS:
-            yield row(name, "left_with_random_weights", _left(model, x, y, heat, explain, recipe.seed), len(x))
-    yield row("none", "evidence", mask.mean(), len(x))
-    np.savez(run.folder / "example.npz", **shown)  # pyright: ignore[reportArgumentType]
+            yield row("left_with_random_weights", _left(model, x, y, heat, explain, cell.seed), len(x), name)
+    yield row("evidence", mask.mean(), len(x))
+    cell.keep(**shown)
 
 
 def arrays(runs: Iterable[Run]) -> dict[str, np.ndarray]:
@@ -117,34 +86,20 @@ def arrays(runs: Iterable[Run]) -> dict[str, np.ndarray]:
     """
     found: dict[str, np.ndarray] = {}
     for one in sorted(runs, key=lambda run: run.rows()[0].seed):
-        row = one.rows()[0]
+        row, saved = one.rows()[0], kept(one)
         key = f"{row.data}/{row.axes['signal']}/{row.model}"
-        if not (one.folder / "example.npz").is_file():
-            continue
-        with np.load(one.folder / "example.npz") as saved:
-            if f"{key}/image" not in found:
-                found |= {f"{key}/{name}": array if array.dtype == bool else array.astype(np.float32)
-                          for name, array in saved.items() if name.partition("/")[0] not in CURVES}
-            methods = [name.removeprefix("deletion/") for name in saved if name.startswith("deletion/")]
-            curves = [np.stack([saved[f"{way}/{method}"] for way in CURVES]) for method in methods]
-        if curves:  # none in runs from before they were kept
-            fields = [(method, np.float32) for method in methods]
-            found[f"curves/{one.id}"] = np.asarray(np.rec.fromarrays(curves, dtype=fields))
+        if f"{key}/image" not in found:
+            found |= {f"{key}/{name}": array if array.dtype == bool else array.astype(np.float32)
+                      for name, array in saved.items() if name.partition("/")[0] not in CURVES}
+        methods = [name.removeprefix("deletion/") for name in saved if name.startswith("deletion/")]
+        if methods:  # none in runs from before they were kept
+            found[f"curves/{one.id}"] = np.asarray(np.rec.fromarrays(
+                [np.stack([saved[f"{way}/{method}"] for way in CURVES]) for method in methods],
+                dtype=[(method, np.float32) for method in methods]))
     return found
 
 
-def _read(cfg: Mapping[str, Any]) -> tuple[Recipe, list[Bound], int]:
-    recipe = read_recipe(cfg)
-    if recipe.kind == "classical":
-        raise ConfigError(f"attributions look into networks, {recipe.model.name} is none; choose a network as model")
-    if not isinstance(cfg["methods"], Mapping) or not cfg["methods"]:
-        raise ConfigError(f"methods must map names of attributions to their settings, got {cfg['methods']!r}")
-    methods = [bind("attribution", {"name": name, **(settings or {})}) for name, settings in cfg["methods"].items()]
-    return recipe, methods, whole("images", cfg["images"], least=1)
-
-
-def _read_by_signal(recipe: Recipe, dataset: Dataset, model: "nn.Module", env: Mapping[str, Any]
-                    ) -> tuple["Tensor", "Tensor", np.ndarray, dict[str, float]]:
+def _read_by_signal(cell: Cell, model: "nn.Module") -> tuple["Tensor", "Tensor", np.ndarray, dict[str, float]]:
     """(x, y, mask) of the test images that the network reads by the signal, and its accuracy and reliance on all.
 
     The mask, bool [N, H, W], is true where a pixel depends on the label that is encoded.
@@ -153,41 +108,45 @@ def _read_by_signal(recipe: Recipe, dataset: Dataset, model: "nn.Module", env: M
 
     from convscope.training.predict import logits
 
+    recipe, dataset = cell.subject, cell.dataset
     _, x, y = test_set(recipe, dataset)
     depends = torch.zeros(len(x), *x.shape[2:], dtype=torch.bool)
     for label in range(dataset.n_classes):
         depends |= (test_set(recipe, dataset, torch.full_like(y, label))[1] != x).any(dim=1)
-    if float(depends.float().mean()) > LOCAL:
-        raise ValueError(f"{recipe.signal.label} lies on {float(depends.float().mean()):.0%} of the pixels, nowhere in "
-                         "particular; take a signal of single pixels, as one_pixel or pattern_pixels")
-    wrong = wrong_labels(y.numpy(), n_classes=dataset.n_classes, rng=numpy_rng(recipe.seed, "wrong"))
-    pred = logits(model, x, env=env).argmax(axis=1)
-    misled = logits(model, test_set(recipe, dataset, torch.from_numpy(wrong))[1], env=env).argmax(axis=1)
-    used = (pred == y.numpy()) & (misled == wrong) & depends.flatten(1).any(dim=1).numpy()
+    if (share := float(depends.float().mean())) > LOCAL:
+        raise ValueError(f"{recipe.signal.label} lies on {share:.0%} of the pixels, nowhere in particular; take a "
+                         "signal of single pixels, as one_pixel or pattern_pixels")
+    label = y.numpy()
+    wrong = wrong_labels(label, n_classes=dataset.n_classes, rng=numpy_rng(recipe.seed, "wrong"))
+    pred = logits(model, x, env=cell.env).argmax(axis=1)
+    misled = logits(model, test_set(recipe, dataset, torch.from_numpy(wrong))[1], env=cell.env).argmax(axis=1)
+    used = (pred == label) & (misled == wrong) & depends.flatten(1).any(dim=1).numpy()
     return x[used], y[used], depends.numpy()[used], {
-        "accuracy": accuracy(pred, y.numpy()), "reliance": reliance(misled, wrong), "explained": float(used.mean())}
+        "accuracy": accuracy(pred, label), "reliance": reliance(misled, wrong), "explained": float(used.mean())}
 
 
-def _attributions(methods: list[Bound], seed: int) -> dict[str, Callable[..., "Tensor"]]:
-    """Every attribution by its label as a function of model, x and target; last the controls, which know no model."""
+def _attributions(methods: dict[str, Any], seed: int) -> dict[str, Explain]:
+    """Every attribution by its name as a function of model, x and target; last the controls, which know no model."""
+    import torch
+
+    found = {name: lambda model, x, target, method=method: method.call(
+        model=model, x=x, target=target, rng=torch_rng(seed, method.name)).expand_as(x)
+        for name, method in methods.items()}
+    return {**found, "edges": _edges,
+            "chance": lambda model, x, target: torch.rand(x.shape, generator=torch_rng(seed, "chance"))}
+
+
+def _edges(model: "nn.Module", x: "Tensor", target: "Tensor") -> "Tensor":
+    """The length of the image's gradient, by central differences."""
     import torch
     from torch.nn import functional
 
-    def edges(model: "nn.Module", x: "Tensor", target: "Tensor") -> "Tensor":
-        padded = functional.pad(x, (1, 1, 1, 1), mode="replicate")
-        return torch.hypot(padded[:, :, 2:, 1:-1] - padded[:, :, :-2, 1:-1],
-                           padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2])
-
-    def chance(model: "nn.Module", x: "Tensor", target: "Tensor") -> "Tensor":
-        return torch.rand(x.shape, generator=torch_rng(seed, "chance"))
-
-    return {**{method.name: lambda model, x, target, method=method: method.call(
-        model=model, x=x, target=target, rng=torch_rng(seed, method.name)).expand_as(x) for method in methods},
-        "edges": edges, "chance": chance}
+    padded = functional.pad(x, (1, 1, 1, 1), mode="replicate")
+    return torch.hypot(padded[:, :, 2:, 1:-1] - padded[:, :, :-2, 1:-1],
+                       padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2])
 
 
-def _left(model: "nn.Module", x: "Tensor", y: "Tensor", heat: np.ndarray, explain: Callable[..., "Tensor"],
-          seed: int) -> float:
+def _left(model: "nn.Module", x: "Tensor", y: "Tensor", heat: np.ndarray, explain: Explain, seed: int) -> float:
     """How much of the map is left when all weights are random."""
     import torch
 
