@@ -1,0 +1,1 @@
+"""The study under_the_hood."""

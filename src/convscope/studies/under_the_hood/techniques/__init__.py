@@ -1,0 +1,1 @@
+"""Techniques: ways to look at a trained network, one file each."""
