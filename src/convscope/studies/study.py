@@ -70,7 +70,7 @@ class Subject(Protocol):
         ...
 
     # Besides, where a network is looked into: task(data) -> training.shared.Task, which the store trains and shares, or
-    # network() -> nn.Module in eval mode, where its weights are given.
+    # network(data) -> nn.Module in eval mode, where its weights are given.
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class Cell:
         `how` goes to the subject's `task`, for a training that is not the cell's own and that nobody watches.
         """
         if hasattr(self.subject, "network"):
-            return self.subject.network()
+            return self.subject.network(self.dataset)
         from convscope.training import shared
 
         return shared.get_or_train(self.subject.task(self.dataset, **how), self.store, env=self.env,
@@ -228,6 +228,12 @@ def first_seed(runs: Iterable[Run]) -> dict[str, np.ndarray]:
         if f"{row.data}/{row.model}" not in found:
             found[f"{row.data}/{row.model}"] = kept(one)
     return {f"{key}/{name}": array for key, arrays in found.items() for name, array in arrays.items()}
+
+
+def first_seed_in_half(runs: Iterable[Run]) -> dict[str, np.ndarray]:
+    """As `first_seed`, floats as float16: enough for pictures, and a report is committed."""
+    return {name: array.astype(np.float16) if array.dtype.kind == "f" else array
+            for name, array in first_seed(runs).items()}
 
 
 def _room(module: str, room: str) -> ModuleType:

@@ -28,7 +28,7 @@ class Given(ForecastRecipe):
         return {**{key: value for key, value in told.items() if key != "fit"}, "seed": self.seed,
                 "weights": digest(self._file())}
 
-    def network(self) -> Any:
+    def network(self, series: Series) -> Any:
         """The network in eval mode; raises ValueError for another file."""
         from convscope.models.traffic_cnn import from_keras
 

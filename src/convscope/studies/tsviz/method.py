@@ -14,8 +14,11 @@ import numpy as np
 from convscope.family import ConfigError, Whole, bind
 from convscope.rows import Row
 from convscope.studies.study import Cell
+from convscope.studies.study import first_seed_in_half as arrays
 from convscope.training.forecast import read_forecast
 from convscope.training.recipe import read_recipe
+
+__all__ = ["arrays", "check", "run", "subject"]
 
 VERSION = 1
 PARTS = ("data", "condition", "model", "fit", "fits", "baseline_fit", "baseline_fraction", "normalise", "window",
@@ -81,4 +84,4 @@ def run(cell: Cell, *, analyses: list[Analysis], inputs: Inputs, example: Whole,
         for metric, value, unit, n, axes in looks[name](scene, sheets):
             told = {key: layer_name(one) if isinstance(one, str) else one for key, one in axes.items()}
             yield cell.row(metric, value, unit, n, told, method=name)
-    cell.keep(**{name: one.astype(np.float16) if one.dtype.kind == "f" else one for name, one in sheets.items()})
+    cell.keep(**sheets)
