@@ -172,7 +172,9 @@ def compose(environment) -> Callable[..., dict[str, Any]]:
                      f"env.cache_root={environment['XDG_CACHE_HOME']}/convscope", *overrides]
             with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
                 config = compose(preset, [f"++{one}" if "." in one else one for one in given])
-            made[key] = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+            plain: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+            made[key] = {k: v for k, v in plain.items()  # without the fits of a preset that trains nothing
+                         if k not in ("fit", "baseline_fit") or "name" in v}
         found = copy.deepcopy(made[key])
         found["env"] |= {"runs": str(runs), "results": str(runs / "results"), "preset": preset, "cell": "[1/1]"}
         return found
