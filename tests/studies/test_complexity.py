@@ -9,9 +9,10 @@ from convscope.data.loading import load_bound
 from convscope.family import ConfigError, bind
 from convscope.reporting.aggregate import over_seeds
 from convscope.rng import numpy_rng
-from convscope.studies import complexity
-from convscope.studies.complexity_report import TABLE1
+from convscope.studies.complexity.paper import TABLE1
+from convscope.studies.study import study
 
+STUDY = study("complexity")
 SMALL = "sizes=[60,200]"
 PRESET = "complexity"
 GIVEN = (SMALL,)
@@ -76,6 +77,8 @@ def test_what_names_a_run(cell, compose, tmp_path):
     assert len({base, *others}) == 7
     digits = [name("data=digits", "embedding=penultimate", one) for one in ("model=resnet8", "model=resnet20")]
     assert len(set(digits)) == 2
+    made = sweep.check(compose(SMALL, "data=digits", "embedding=penultimate", preset="complexity", runs=tmp_path))
+    assert (made.title, made.subject.kind, made.curve()) == ("digits | penultimate | seed 0", "measure", [])
 
 
 def test_report(cell):
@@ -86,7 +89,7 @@ def test_report(cell):
             rows += runs[-1].rows()
     runs += [cell("data=digits", "data.copies=1")[0], cell("data=digits", "data.copies=1", "embedding=pca")[0]]
     rows += [row for run in runs[-2:] for row in run.rows()]
-    tables = {table.name: table for table in complexity.tables(rows)}
+    tables = {table.name: table for table in STUDY.tables(rows)}
     assert set(tables) == {"paper_table1_csg", "paper_table1_bits", "complexity", "csg_by_embedding"}
     bits = tables["paper_table1_bits"].values
     assert bits.loc["xor", "n_seeds"] == 2 and bits.loc["mnist", "n_seeds"] == 0 and bits.loc["gauss", "paper"] == 2
@@ -95,15 +98,15 @@ def test_report(cell):
     lines = over_seeds(rows)
     chosen = lines[(lines["data"] == "circle") & (lines["metric"] == "csg") & lines["axis.headline"]]
     assert everything.loc["circle", "csg"] == list(chosen["mean"])[0] and everything.loc["circle", "samples"] == 100
-    arrays = complexity.arrays(runs)
+    arrays = STUDY.arrays(runs)
     assert arrays["xor/raw/x"].shape == (500, 2) and arrays["digits copies=1/pca/w"].shape == (10, 10)
-    figures = complexity.figures(rows, arrays)
+    figures = STUDY.figures(rows, arrays)
     assert set(figures) == {"toys", "bits_against_n", "csg_against_n", "overlap", "eigenvalues", "class_maps"}
 
 
 def test_ledger_has_every_cell_of_the_papers_table(cell):
     rows = cell("data=xor")[0].rows()
-    lines = complexity.ledger({"complexity": rows, "complexity_table1": rows})
+    lines = STUDY.ledger({"complexity": rows, "complexity_table1": rows})
     assert len(lines) == 2 * len(TABLE1) == 16
     by_cell = {line.cell: line for line in lines}
     assert by_cell["xor, CSG"].ours is not None and by_cell["xor, CSG"].verdict == "reached"
@@ -113,7 +116,10 @@ def test_ledger_has_every_cell_of_the_papers_table(cell):
 @pytest.mark.parametrize(("overrides", "sentence"), [
     (("data=xor", "seed=-1"), "seed must be a whole number, at least 0, got -1"),
     (("data=xor", "samples.csg=1"), "at least 2, or such as {toys: 100, others: 1000}, got 1"),
-    (("data=xor", "sizes=5"), "sizes must be a list of numbers of samples, got 5"),
+    (("data=xor", "sizes=5"), "sizes must be a list of whole numbers, at least 2, got 5"),
+    (("data=xor", "sizes=[1]"), "sizes must be a list of whole numbers, at least 2, got [1]"),
+    (("data=xor", "samples=300"), "samples.thresholds must be a whole number of samples, at least 2"),
+    (("data=xor", "+signal=noise"), "complexity has no parameter signal"),
     (("data=xor", "csg.neighbours=5"), "csg has no parameter neighbours"),
     (("data=xor", "thresholds.max_samples=5"), "max_samples is set at run time"),
     (("data=xor", "embedding=autoencoder"), "the embedding autoencoder is for image data; xor is table data"),
