@@ -9,8 +9,9 @@ from convscope import sweep
 from convscope.data.loading import load_bound
 from convscope.family import ConfigError, bind
 from convscope.runs import Run
-from convscope.studies import resampling
+from convscope.studies.study import study
 
+STUDY = study("resampling")
 PRESET = "resampling"
 
 FEW = ("data=moons", "data.n=300", "ratios=[1,10]", "repeats=3", "methods=[none,smote,smote_least_complex,"
@@ -38,7 +39,10 @@ def test_rows(cell):
 def test_networks_and_images(cell):
     run, _ = cell("data=digits_3_8", "model=lenet", "ratios=[4]", "methods=[none,smote_tomek]")
     assert len(run.rows()) == 8 and set(values(run, "auc")) == {("none", 4), ("smote_tomek", 4)}
-    run, _ = cell(*FEW[:2], "model=mlp", "ratios=[4]", "methods=[none]")
+    run, cfg = cell(*FEW[:2], "model=mlp", "ratios=[4]", "methods=[none]")
+    made = sweep.check(cfg)
+    assert (made.subject.kind, made.curve()) == (made.subject.parts["model"].method.constants["KIND"], [])
+    assert made.title == "moon n=300 noise=0.3 | mlp | seed 0" and "fit" in made.subject.parts
     assert 0 <= values(run, "auc")["none", 4] <= 1
     run, _ = cell(*FEW[:2], "model=gaussian_nb", "ratios=[4]", "methods=[none]")  # has no decision function
     assert values(run, "balanced_accuracy")["none", 4] > 0.6
@@ -47,18 +51,18 @@ def test_networks_and_images(cell):
 def test_report(cell):
     runs = [cell(*FEW, f"seed={seed}")[0] for seed in (0, 1)]
     rows = [row for run in runs for row in run.rows()]
-    tables = {table.name: table for table in resampling.tables(rows)}
+    tables = {table.name: table for table in STUDY.tables(rows)}
     assert set(tables) == {"auc", "balanced_accuracy", "average_precision", "least_complex"}
     auc = [values(run, "auc") for run in runs]
     difference = np.mean([one["smote_least_complex", 10] - one["smote", 10] for one in auc])
     case = ("smote", "moon n=300 noise=0.3, logistic_regression, 10:1")
     assert tables["least_complex"].values.loc[case, "against the plain draw"] == pytest.approx(difference)
-    arrays = resampling.arrays(runs)
+    arrays = STUDY.arrays(runs)
     assert arrays["moon n=300 noise=0.3/none/x"].shape == (165, 2)
-    figures = resampling.figures(rows, arrays)
+    figures = STUDY.figures(rows, arrays)
     assert set(figures) == {"points", "auc_against_ratio", "balanced_accuracy_against_ratio",
                             "average_precision_against_ratio"}
-    assert resampling.ledger({"resampling": rows}) == []
+    assert STUDY.ledger({"resampling": rows}) == []
 
 
 @pytest.mark.parametrize(("overrides", "sentence"), [
@@ -67,6 +71,9 @@ def test_report(cell):
     (("data=xor", "ratios=[0.5]"), "ratios must be a list of numbers, at least 1"),
     (("data=xor", "ratios=3"), "ratios must be a list of numbers"),
     (("data=xor", "methods=[smite]"), "methods must be a list of some of none, random_over"),
+    (("data=xor", "ratios=[5,5]"), "ratios must be a list that names each thing once (5.0 stands there twice)"),
+    (("data=xor", "methods=[none,smote,none]"), "methods must be a list that names each thing once (none stands"),
+    (("data=xor", "methods=[]"), "methods must be a list of some of none, random_over"),
     (("data=xor", "repeats=0"), "repeats must be a whole number, at least 1, got 0")])
 def test_refuses_in_one_sentence(compose, tmp_path, overrides, sentence):
     with pytest.raises((ConfigError, ValueError)) as error:

@@ -1,0 +1,148 @@
+"""Imbalanced classes: do resampled training data help, and does choosing among draws by complexity?
+(debugging paper, section 3.3 and Figure 3)
+
+One cell takes two classes, a classifier and a seed, makes the training data imbalanced at every ratio, resamples them
+by every method, trains, and scores on the test split as it is. The positive class is the rare one, the second.
+"""
+
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, Any, Literal, get_args
+
+import numpy as np
+
+from convscope.family import ConfigError, Count, bind, whole
+from convscope.rng import derive, numpy_rng, seeded
+from convscope.rows import Row
+from convscope.runs import Run
+from convscope.studies.study import Cell, kept
+from convscope.studies.subjects import Parts
+from convscope.training.recipe import FIT
+
+VERSION = 1
+PARTS = ("data", "model", "fit", "baseline_fit")
+KEPT = 600  # points of a 2-D set that are kept for its picture
+
+Ratio = Annotated[float, "at least 1"]
+Method = Literal["none", "random_over", "random_under", "smote", "tomek", "smote_tomek", "smote_least_complex",
+                 "smote_most_complex", "random_under_least_complex", "random_under_most_complex"]
+METHODS: tuple[str, ...] = get_args(Method)
+# The paper's proposal keeps the least complex of several draws; the most complex one is its control.
+CHOICES = ("_least_complex", "_most_complex")
+
+
+def run(cell: Cell, *, methods: list[Method], ratios: list[Ratio], n_majority: Count, repeats: Count) -> Iterator[Row]:
+    """Yields AUC, balanced accuracy, average precision and the number of resampled samples per ratio and method.
+
+    `ratios` are majority : 1, `n_majority` bounds the training samples of the majority, `repeats` are the draws among
+    which complexity chooses. Keeps of data in the plane what was there, and what each method made of it, at the largest
+    ratio.
+    """
+    from sklearn.metrics import average_precision_score, balanced_accuracy_score, roc_auc_score
+
+    dataset = cell.dataset
+    train, test = dataset.splits["train"], dataset.splits["test"]
+    shown: dict[str, np.ndarray] = {}
+    for ratio in ratios:
+        index = _imbalanced(train.y, ratio, n_majority, cell.seed)
+        x, y = train.x(index).reshape(len(index), -1), train.y[index]
+        for method in methods:
+            state = derive(cell.seed, "resample", method, f"{ratio:g}") % 2**32
+            new_x, new_y = _resample(method, x, y, repeats=repeats, state=state)
+            if dataset.input_shape == (2,) and ratio == max(ratios):
+                few = numpy_rng(cell.seed, "shown").permutation(len(new_y))[:KEPT]
+                shown |= {f"{method}/x": new_x[few], f"{method}/y": new_y[few]}
+            scores = _score(cell, new_x, new_y, test.x(), seed=derive(cell.seed, method, f"{ratio:g}") % 2**31)
+            axes = {"ratio": ratio, "repeats": repeats, "n_majority": n_majority}
+            for metric, value in (("auc", roc_auc_score(test.y, scores)),
+                                  ("balanced_accuracy", balanced_accuracy_score(test.y, scores > 0)),
+                                  ("average_precision", average_precision_score(test.y, scores))):
+                yield cell.row(metric, value, "fraction", len(test.y), axes, method=method)
+            yield cell.row("n_resampled", len(new_y), "samples", len(new_y), axes, method=method, split="train")
+    cell.keep(**shown)
+
+
+def subject(cfg: Mapping[str, Any]) -> Parts:
+    """A data set, a classifier, and how that is trained where it is a network."""
+    data, model = bind("data", cfg["data"]), bind("models", cfg["model"])
+    kind = model.method.constants.get("KIND", "convnet")
+    fit = {"fit": bind("training", cfg[FIT[kind]])} if FIT[kind] else {}
+    return Parts(data=data, parts={"model": model, **fit}, seed=whole("seed", cfg["seed"]), kind=kind)
+
+
+def check(cell: Cell) -> None:
+    """Raises ConfigError for data of more than two classes, with the override that chooses two."""
+    data, dataset = cell.subject.data, cell.dataset
+    if dataset.n_classes != 2:
+        path = f" data.path={data.arguments['path']}" if data.arguments.get("path") else ""
+        raise ConfigError(f"resampling compares two classes, {data.name} has {dataset.n_classes}; choose two: "
+                          f"data=pair data.of={data.name}{path} data.classes=[{','.join(dataset.class_names[:2])}]")
+
+
+def arrays(runs: Iterable[Run]) -> dict[str, np.ndarray]:
+    """Points before and after each method, of the first run on each data set in the plane: `<data>/<method>/<x, y>`."""
+    found: dict[str, dict[str, np.ndarray]] = {}
+    for one in runs:
+        data = one.rows()[0].data
+        if data not in found:
+            found[data] = kept(one)
+    return {f"{data}/{name}": array for data, points in found.items() for name, array in points.items()}
+
+
+def _imbalanced(y: np.ndarray, ratio: float, n_majority: int, seed: int) -> np.ndarray:
+    """Indices of at most n_majority samples of class 0 and 1 / ratio as many of class 1: for a seed nested in ratio."""
+    drawn = [numpy_rng(seed, "subset", k).permutation(np.flatnonzero(y == k)) for k in (0, 1)]
+    majority = min(n_majority, *map(len, drawn))
+    minority = round(majority / ratio)
+    if minority < 2:
+        raise ValueError(f"at {ratio:g}:1 the rare class keeps {minority} of {majority} samples, 2 or more are needed; "
+                         "lower the ratio or raise n_majority")
+    return np.sort(np.concatenate([drawn[0][:majority], drawn[1][:minority]]))
+
+
+def _resample(method: str, x: np.ndarray, y: np.ndarray, *, repeats: int, state: int) -> tuple[np.ndarray, np.ndarray]:
+    from convscope.complexity import thresholds
+    from convscope.resampling.capacity import CapacityResampler
+    from convscope.resampling.methods import build
+
+    choice = next(filter(method.endswith, CHOICES), "")
+    sampler = build(method.removesuffix(choice), y, random_state=state)
+    if sampler is None:
+        return x, y
+    if choice:
+        sampler = CapacityResampler(
+            sampler, lambda x, y: thresholds.measure(x, y).thresholds / len(y), n_repeats=repeats,
+            largest=choice == "_most_complex", random_state=state)
+    new_x, new_y, *_ = sampler.fit_resample(x, y)
+    return np.asarray(new_x, dtype=np.float32), np.asarray(new_y)
+
+
+def _score(cell: Cell, x: np.ndarray, y: np.ndarray, test_x: np.ndarray, *, seed: int) -> np.ndarray:
+    """[N] how much each test sample looks like class 1, by a model trained on flat x [n, D] and y."""
+    model, dataset = cell.subject.parts["model"], cell.dataset
+    if cell.subject.kind == "classical":
+        estimator = model.call(n_classes=2, input_shape=dataset.input_shape,
+                               random_state=derive(cell.seed, "estimator") % 2**32)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a logistic regression that stops at its iterations
+            estimator.fit(x, y)
+        flat = test_x.reshape(len(test_x), -1)
+        if hasattr(estimator, "decision_function"):
+            return np.asarray(estimator.decision_function(flat))
+        return estimator.predict_proba(flat)[:, 1] - 0.5
+
+    import torch
+
+    from convscope.models.classifier import Classifier
+    from convscope.training.predict import logits
+    from convscope.training.shared import channel_statistics
+
+    images, fit = x.reshape(len(x), *dataset.input_shape), cell.subject.parts["fit"]
+    mean, std = channel_statistics(images) if dataset.kind == "image" else (None, None)
+    with seeded(cell.seed, "init"):
+        network = model.call(n_classes=2, input_shape=dataset.input_shape, alphabet="")
+    network = Classifier(network, input_shape=dataset.input_shape, class_names=dataset.class_names, mean=mean, std=std)
+    fit.function()(network, torch.from_numpy(images), torch.from_numpy(y), seed=seed,
+                   env={**cell.env, "progress": False}, **fit.arguments)
+    found = logits(network, torch.from_numpy(test_x), env=cell.env)
+    return found[:, 1] - found[:, 0]
