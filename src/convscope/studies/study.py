@@ -236,12 +236,13 @@ def first_seed_in_half(runs: Iterable[Run]) -> dict[str, np.ndarray]:
             for name, array in first_seed(runs).items()}
 
 
-def _room(module: str, room: str) -> ModuleType:
-    """The module of a study's room; of a study in one file, and where the room is missing, that of its method."""
+def _room(module: str, room: str) -> ModuleType | None:
+    """The module of a study's room, None where it has none; of a study in one file always that file."""
     package, _, last = module.rpartition(".")
-    wanted = f"{package}.{room}"
-    exists = last == "method" and importlib.util.find_spec(wanted) is not None
-    return importlib.import_module(wanted if exists else module)
+    if last != "method":
+        return importlib.import_module(module)
+    exists = importlib.util.find_spec(f"{package}.{room}") is not None
+    return importlib.import_module(f"{package}.{room}") if exists else None
 
 
 def _tables(rows: Sequence[Row]) -> "list[Table]":

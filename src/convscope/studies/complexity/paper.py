@@ -1,41 +1,20 @@
-"""The numbers that the debugging paper prints in its Table 1, and ours beside them."""
+"""The numbers that the debugging paper prints in its Table 1, and how each is measured here."""
 
-import math
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from convscope.reporting.aggregate import over_seeds
-from convscope.reporting.ledger import LedgerRow, judge
-from convscope.reporting.tables import Table, number, paper_table
+from convscope.reporting.ledger import LedgerRow
+from convscope.reporting.printed import PaperTable, Printed
+from convscope.reporting.tables import Table, number
 from convscope.rows import Row
 
 Frame = Any  # a pandas DataFrame
 
 PAPER = "Debugging and Visualization Tools of Deep Learning"
-PRESET = "complexity_table1"
 DRAWS = "bits by the draw of 100 points: the paper has one, ours is the mean of several"
-
-
-class Column(NamedTuple):
-    """One column of the paper's Table 1: our metric, what it is called, and how near ours must come."""
-
-    metric: str
-    table: str
-    caption: str
-    called: str
-    unit: str
-    tolerance: float
-    digits: int
-
-
-COLUMNS = (
-    # The paper prints one number without spread; ours has a standard error of the order of this tolerance.
-    Column("csg", "paper_table1_csg", "CSG score", "CSG", "", tolerance=0.05, digits=3),
-    Column("complexity_bits", "paper_table1_bits", "expected complexity (bits, thresholds rounded up)",
-           "expected complexity", "bits", tolerance=0.5, digits=1),
-)
-# By the name of configs/data, in the order of COLUMNS.
+# By the name of configs/data, its CSG score and its expected complexity in bits.
 TABLE1 = {"cifar10": (1.396, 30720), "seefood": (0.660, 21504), "spiral": (0.431, 12), "mnist": (0.428, 7840),
           "xor": (0.00609, 10), "circle": (0.0, 10), "gauss": (0.0, 2), "moon": (0.0, 10)}
 NOTES = {
@@ -51,45 +30,41 @@ NOTES = {
     ("xor", "complexity_bits"): f"8 or 10 {DRAWS}", ("circle", "complexity_bits"): f"10 or 12 {DRAWS}"}
 ROWS = {data: {"seefood": "image_folder seefood"}.get(data, data) for data in TABLE1}  # what our rows call it
 ORDER = list(ROWS.values())
+COLUMNS = (  # our metric, its table and caption; how a cell is called; unit, tolerance and decimals
+    # The paper prints one number without spread; ours has a standard error of the order of this tolerance.
+    ("csg", "paper_table1_csg", "CSG score", "CSG", "", 0.05, 3),
+    ("complexity_bits", "paper_table1_bits", "expected complexity (bits, thresholds rounded up)",
+     "expected complexity", "bits", 0.5, 1))
+
+
+def _tables() -> list[PaperTable]:
+    return [PaperTable(
+        PAPER, "Table 1", name, f"Table 1 of the debugging paper, {caption}.", "complexity_table1",
+        [Printed((data,), float(printed[i]), {"data": ROWS[data], "metric": metric},
+                 note=NOTES.get((data, metric), "")) for data, printed in TABLE1.items()],
+        ("data",), partial(number, digits=digits), _command, lambda _, tolerance=tolerance: tolerance, unit, called)
+        for i, (metric, name, caption, called, unit, tolerance, digits) in enumerate(COLUMNS)]
 
 
 def paper_tables(lines: Frame, samples: str) -> list[Table]:
     """The paper's columns beside our lines over the seeds, as far as measured; `samples` ends their captions."""
-    import pandas as pd
-
-    found, nothing = [], {"mean": math.nan, "sem": math.nan, "n_seeds": 0}
-    for i, column in enumerate(COLUMNS):
-        ours = [_ours(lines, data, column.metric) for data in TABLE1]
-        if any(ours):
-            beside = pd.DataFrame([{"paper": float(printed[i]), **{key: (line or nothing)[key] for key in nothing}}
-                                   for printed, line in zip(TABLE1.values(), ours, strict=True)], index=list(TABLE1))
-            found.append(paper_table(column.table, f"Table 1 of the debugging paper, {column.caption}. {samples}",
-                                     beside, index_name="data", show=partial(number, digits=column.digits)))
-    return found
+    return [found for table in _tables() if (found := table.beside(_comparable(lines), f" {samples}")) is not None]
 
 
 def ledger(reports: Mapping[str, Sequence[Row]]) -> list[LedgerRow]:
-    """One line per number of the paper's Table 1, from the report that has most seeds of it."""
-    frames = {name: over_seeds(rows) for name, rows in reports.items()}
-    return [_ledger_row(data, float(value), column, frames) for data, printed in TABLE1.items()
-            for column, value in zip(COLUMNS, printed, strict=True)]
+    """One line per number of the paper's Table 1."""
+    told = {name: (rows, _comparable(over_seeds(rows))) for name, rows in reports.items()}
+    return [line for table in _tables() for line in table.ledger(told)]
 
 
-def _ledger_row(data: str, value: float, column: Column, frames: Mapping[str, Frame]) -> LedgerRow:
-    found = {name: line for name, frame in frames.items() if (line := _ours(frame, data, column.metric)) is not None}
-    report = max(found, key=lambda name: (found[name]["n_seeds"], name == PRESET), default=PRESET)
-    line = found.get(report, {"mean": None, "sem": None, "n_seeds": 0})
-    return LedgerRow(
-        PAPER, "Table 1", f"{data}, {column.called}", value, line["mean"], line["sem"], line["n_seeds"], column.unit,
-        judge(value, line["mean"], tolerance=column.tolerance),
-        f"uv run experiments/complexity.py --config-name {report} data={data}", NOTES.get((data, column.metric), ""))
+def _command(report: str, one: Printed, line: Any, rows: Sequence[Row]) -> str:
+    return f"uv run experiments/complexity.py --config-name {report} data={one.names[0]}"
 
 
-def _ours(lines: Frame, data: str, metric: str) -> dict[str, Any] | None:
-    """Our line beside one number of the paper: raw values, every parameter at its default; with most seeds."""
-    own = lines[(lines["data"] == ROWS[data]) & (lines["metric"] == metric) & (lines["model"] == "raw")
-                & lines["axis.headline"].astype(bool)]
+def _comparable(lines: Frame) -> Frame:
+    """Our lines that may stand beside the paper's: raw values, every parameter at its default; with most seeds."""
+    own = lines[(lines["model"] == "raw") & lines["axis.headline"].astype(bool)]
     known = {"axis.n_samples", "axis.headline", "axis.n_features", "axis.n_classes"}
     others = [c for c in own if str(c).startswith("axis.") and c not in known]
-    own = own[own[others].isna().all(axis=1)]
-    return max(own.to_dict("records"), key=lambda line: line["n_seeds"], default=None)
+    own = own[own[others].isna().all(axis=1)].sort_values("n_seeds", ascending=False, kind="stable")
+    return own.drop_duplicates(["data", "metric"])
