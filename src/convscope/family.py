@@ -26,8 +26,7 @@ __all__ = ["Bound", "ConfigError", "Count", "Fraction", "Method", "NonNegative",
 # What a family's function is called, and the arguments that come at run time and never from a yaml.
 VERBS = {"signals": "encode", "conditions": "apply", "models": "build", "data": "load", "training": "fit",
          "attribution": "attribute", "attacks": "attack", "complexity": "measure", "embeddings": "embed",
-         "forecasting": "forecast", "studies": "run", "techniques": "look"}
-FOLDERS = {"techniques": "studies/under_the_hood/techniques"}  # of the families that are not a package of their name
+         "forecasting": "forecast", "studies": "run", "looks/images": "look", "looks/over_time": "look"}
 RESERVED = {
     "signals": {"x", "y", "n_classes", "key", "rng"},
     "conditions": {"x"},
@@ -40,7 +39,8 @@ RESERVED = {
     "embeddings": {"x", "rng", "features"},
     "forecasting": {"values", "train", "test", "horizon", "per_day"},
     "studies": {"cell"},
-    "techniques": {"scene", "sheets"},
+    "looks/images": {"scene", "sheets"},
+    "looks/over_time": {"scene", "sheets"},
 }
 REQUIRED = object()
 
@@ -171,7 +171,7 @@ def bind(family: str, given: Mapping[str, Any]) -> Bound:
 
 def _files(family: str) -> dict[str, Path]:
     """Name -> file of every method of a family that comes with convscope: a study's is the method.py of its folder."""
-    found = sorted((Path(__file__).parent / FOLDERS.get(family, family)).rglob("*.py"))
+    found = sorted((Path(__file__).parent / family).rglob("*.py"))
     return {file.parent.name if file.stem == "method" else file.stem: file for file in found
             if _verb(file, VERBS[family]) is not None}
 

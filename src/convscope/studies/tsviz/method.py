@@ -11,12 +11,12 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 
-from convscope.family import ConfigError, Whole, bind
+from convscope.family import ConfigError, Whole, bind, find
 from convscope.rows import Row
 from convscope.studies.study import Cell
 from convscope.studies.study import first_seed_in_half as arrays
 from convscope.training.forecast import read_forecast
-from convscope.training.recipe import read_recipe
+from convscope.training.recipe import Recipe, read_recipe
 
 __all__ = ["arrays", "check", "run", "subject"]
 
@@ -70,18 +70,23 @@ def run(cell: Cell, *, analyses: list[Analysis], inputs: Inputs, example: Whole,
     of importance are shown and grouped by `clusters`. `shares` of each layer's filters are removed, and the smaller
     networks trained on by `finetune` steps (0: not at all).
     """
-    from convscope.studies.tsviz import changes, observations
-    from convscope.studies.tsviz.example import example as shown
-    from convscope.studies.tsviz.scene import Asked, layer_name, scene_of
+    from convscope.looks.over_time.scene import Asked, layer_name
 
-    looks = {"importance": observations.importance, "redundancy": observations.redundancy,
-             "saliency": observations.saliency, "example": shown, "removal": changes.removal,
-             "adversarial": changes.adversarial}
-    scene = scene_of(cell, Asked(inputs, example, percentile, clusters, tuple(shares), finetune))
+    scene = _scene(cell, Asked(inputs, example, percentile, clusters, tuple(shares), finetune))
     sheets: dict[str, np.ndarray] = {}
     yield cell.row(*scene.judged(scene.model), len(scene.x))
     for name in analyses:
-        for metric, value, unit, n, axes in looks[name](scene, sheets):
+        for metric, value, unit, n, axes in find("looks/over_time", name)(scene, sheets):
             told = {key: layer_name(one) if isinstance(one, str) else one for key, one in axes.items()}
             yield cell.row(metric, value, unit, n, told, method=name)
     cell.keep(**sheets)
+
+
+def _scene(cell: Cell, asked: Any) -> Any:
+    """The network and what it is looked at with, of whichever kind."""
+    from convscope.looks.over_time.scene import of_classifier, of_forecaster
+
+    subject, data, model = cell.subject, cell.dataset, cell.network()
+    if isinstance(subject, Recipe):
+        return of_classifier(model, subject, data, cell.env, asked)
+    return of_forecaster(model, subject.task(data), subject.test_rows(data), cell.env, asked)

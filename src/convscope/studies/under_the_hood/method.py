@@ -1,7 +1,7 @@
 """What did a trained ConvNet learn? Every technique of the lecture Under the hood (Fleuret, EE-559), on one network.
 
 One cell trains a network, or reads pretrained weights, and looks at it in the ways that `techniques` names: each is a
-file of the folder techniques, which yields numbers and leaves the arrays of its sheet.
+file of convscope.looks.images, which yields numbers and leaves the arrays of its sheet.
 """
 
 from collections.abc import Iterator, Mapping
@@ -66,7 +66,7 @@ def subject(cfg: Mapping[str, Any]) -> Looked:
                           "vgg16, imagenet_resnet50, ..., or weights=null to train")
     if isinstance(settings, Mapping):
         settings = {**dict.fromkeys(cfg["techniques"]), **settings}
-    bound = Checker({}, bind).value("settings", 'dict[str, Annotated[Bound, "techniques"]]', settings)
+    bound = Checker({}, bind).value("settings", 'dict[str, Annotated[Bound, "looks/images"]]', settings)
     own = {one.name: getattr(recipe, one.name) for one in fields(recipe)}
     techniques = {name: bound[name] for name in cfg["techniques"]}
     return Looked(**own, techniques=techniques) if weights is None else Given(
@@ -85,10 +85,11 @@ def check(cell: Cell) -> None:
 def run(cell: Cell, *, techniques: list[str], methods: dict[str, Annotated[Bound, "attribution"]], images: Count,
         samples: Annotated[int, "at least 20"]) -> Iterator[Row]:
     """Yields the numbers of every technique, `images` being shown and `samples` embedded; keeps the sheets' arrays."""
-    from convscope.studies.under_the_hood.scene import see
+    from convscope.looks.images.scene import see
 
     model = cell.network()
-    scene = see(cell, model, images=images, samples=samples, methods=methods)
+    scene = see(model, cell.dataset, images=images, samples=samples, methods=methods, seed=cell.seed, store=cell.store,
+                env=cell.env)
     if not isinstance(cell.subject, Given):
         yield cell.row("accuracy", scene.accuracy, "fraction", len(cell.dataset.splits["test"]))
     sheets: dict[str, np.ndarray] = {"images": scene.x.numpy(), "names": scene.named(scene.pred)}

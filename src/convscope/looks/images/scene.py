@@ -15,7 +15,7 @@ from convscope.features import taps
 from convscope.metrics.accuracy import accuracy
 from convscope.models.classifier import Classifier
 from convscope.rng import numpy_rng
-from convscope.studies.study import Cell
+from convscope.runs import Store
 from convscope.training.predict import logits
 
 Number = tuple[str, float, str, int, dict[str, Any]]  # metric, value, unit, n, axes: what a technique yields
@@ -24,23 +24,21 @@ Sheets = dict[str, np.ndarray]            # what it leaves for its contact sheet
 
 @dataclass(frozen=True)
 class Scene:
-    """What is looked at: the network, `x` [S, C, H, W] the shown images, `pred` [S] the classes it gives them."""
+    """What is looked at: the network, `x` [S, C, H, W] the shown images, `pred` [S] the classes it gives them.
 
-    cell: Cell
+    `samples` of the data are embedded, `methods` are the attributions; `store` keeps a network that a look trains.
+    """
+
     model: Classifier
+    dataset: Dataset
     x: Tensor
     pred: Tensor
     accuracy: float
     samples: int
     methods: Mapping[str, Bound]
-
-    @property
-    def dataset(self) -> Dataset:
-        return self.cell.dataset
-
-    @property
-    def seed(self) -> int:
-        return self.cell.seed
+    seed: int
+    store: Store
+    env: Mapping[str, Any]
 
     @property
     def std(self) -> list[float] | float:
@@ -59,7 +57,7 @@ class Scene:
 
     def logits(self, x: Tensor) -> Tensor:
         """[N, K] of images [N, C, H, W]."""
-        return torch.from_numpy(logits(self.model, x, env=self.cell.env))
+        return torch.from_numpy(logits(self.model, x, env=self.env))
 
     def named(self, classes: Any) -> np.ndarray:
         """The names of classes [N]."""
@@ -78,20 +76,21 @@ class Scene:
         return list(dict.fromkeys([names[0], names[len(names) // 2], names[-1]] if names else []))
 
 
-def see(cell: Cell, model: Classifier, *, images: int, samples: int, methods: Mapping[str, Bound]) -> Scene:
+def see(model: Classifier, dataset: Dataset, *, images: int, samples: int, methods: Mapping[str, Bound], seed: int,
+        store: Store, env: Mapping[str, Any]) -> Scene:
     """The scene of a network; the shown images are test images that it gets right, from as many classes as can be."""
-    split = cell.dataset.splits["test"]
-    pred = logits(model, torch.from_numpy(split.x()), env=cell.env).argmax(axis=1)
-    own = len(model.class_names) == cell.dataset.n_classes
+    split = dataset.splits["test"]
+    pred = logits(model, torch.from_numpy(split.x()), env=env).argmax(axis=1)
+    own = len(model.class_names) == dataset.n_classes
     right = pred == split.y if own else np.ones(len(pred), dtype=bool)
-    order = numpy_rng(cell.seed, "images").permutation(np.flatnonzero(right) if right.any() else len(pred))
+    order = numpy_rng(seed, "images").permutation(np.flatnonzero(right) if right.any() else len(pred))
     rank = np.zeros(len(order), dtype=np.int64)  # how many of its class come before it
-    for label in range(cell.dataset.n_classes):
+    for label in range(dataset.n_classes):
         of_class = split.y[order] == label
         rank[of_class] = np.arange(of_class.sum())
     chosen = order[np.lexsort((split.y[order], rank))][:images]
-    return Scene(cell, model, torch.from_numpy(split.x(chosen)), torch.from_numpy(pred[chosen]),
-                 accuracy(pred, split.y) if own else float("nan"), samples, methods)
+    return Scene(model, dataset, torch.from_numpy(split.x(chosen)), torch.from_numpy(pred[chosen]),
+                 accuracy(pred, split.y) if own else float("nan"), samples, methods, seed, store, env)
 
 
 def averaged(activation: Tensor, side: int) -> Tensor:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from convscope.attacks import genetic
 from convscope.family import Count
+from convscope.looks.images.scene import Number, Scene, Sheets
 from convscope.rng import torch_rng
-from convscope.studies.under_the_hood.scene import Number, Scene, Sheets
 
 VERSION = 1
 

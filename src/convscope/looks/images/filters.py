@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from convscope.family import Count
 from convscope.features import filters as weights
-from convscope.studies.under_the_hood.scene import Number, Scene, Sheets
+from convscope.looks.images.scene import Number, Scene, Sheets
 
 VERSION = 1
 

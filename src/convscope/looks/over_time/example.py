@@ -1,6 +1,6 @@
 """One input through the network: activations, importance, clusters, saliency, and what the output came from."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import torch
@@ -8,13 +8,14 @@ from torch import Tensor, nn
 
 from convscope import gradients
 from convscope.features import clusters, highlight, influence
-from convscope.studies.tsviz.scene import Numbers, Scene, Sheets, activations, layer_name
+from convscope.looks.over_time.scene import Number, Scene, Sheets, activations, layer_name
 
-KINDS = {nn.Conv1d: "convolution", nn.Conv2d: "convolution", nn.MaxPool1d: "max-pooling",
+VERSION = 1
+SHOWN = {nn.Conv1d: "convolution", nn.Conv2d: "convolution", nn.MaxPool1d: "max-pooling",
          nn.MaxPool2d: "max-pooling", nn.Linear: "dense"}  # layers that an overview shows
 
 
-def example(scene: Scene, sheets: Sheets) -> Numbers:
+def look(scene: Scene, sheets: Sheets) -> Iterator[Number]:
     """One input through the network: activations, importance, clusters, saliency, and what the output came from."""
     if scene.asked.example >= len(scene.x):
         raise ValueError(f"example must be one of the {len(scene.x)} test inputs, 0..{len(scene.x) - 1}, got "
@@ -61,7 +62,7 @@ def _overview(model: nn.Module, x: Tensor, top: Mapping[str, int]) -> Sheets:
     with gradients.borrowed(model) as network, torch.no_grad():
         handles = [module.register_forward_hook(
             lambda module, _, output, name=name: outputs.append((name, module, output.clone())))
-            for name, module in network.named_modules() if type(module) in KINDS]
+            for name, module in network.named_modules() if type(module) in SHOWN]
         try:
             gradients.logits(network, x)
         finally:
@@ -70,7 +71,7 @@ def _overview(model: nn.Module, x: Tensor, top: Mapping[str, int]) -> Sheets:
     for k, (name, module, output) in enumerate(outputs):
         filter = top.get(name, filter)
         trace = output[0] if output.ndim == 2 else output[0, filter].flatten()
-        names.append(f"{layer_name(name)}\n{KINDS[type(module)]}\n{' x '.join(map(str, [output.shape[1], len(trace)]))}"
-                     if output.ndim > 2 else f"{layer_name(name)}\n{KINDS[type(module)]}, {len(trace)}")
+        names.append(f"{layer_name(name)}\n{SHOWN[type(module)]}\n{' x '.join(map(str, [output.shape[1], len(trace)]))}"
+                     if output.ndim > 2 else f"{layer_name(name)}\n{SHOWN[type(module)]}, {len(trace)}")
         found[f"overview/{k}"] = (trace.relu() if name in top else trace).numpy()
     return {"overview": np.array(names, dtype=str), **found}

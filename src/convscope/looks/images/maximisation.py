@@ -8,8 +8,8 @@ import torch
 
 from convscope.family import Count, NonNegative
 from convscope.features import maximise, taps
+from convscope.looks.images.scene import Number, Scene, Sheets
 from convscope.rng import numpy_rng, torch_rng
-from convscope.studies.under_the_hood.scene import Number, Scene, Sheets
 
 VERSION = 1
 

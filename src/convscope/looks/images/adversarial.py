@@ -7,8 +7,8 @@ import torch
 
 from convscope.attacks import ascent, fgsm, pgd, sphere
 from convscope.family import Count, NonNegative
+from convscope.looks.images.scene import Number, Scene, Sheets
 from convscope.rng import torch_rng
-from convscope.studies.under_the_hood.scene import Number, Scene, Sheets
 
 VERSION = 1
 EPS: dict[Literal["linf", "l2"], tuple[float, ...]] = {"linf": (2 / 255, 4 / 255, 8 / 255), "l2": (0.25, 0.5, 1.0)}

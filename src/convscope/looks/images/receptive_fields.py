@@ -8,7 +8,7 @@ from torch import nn
 
 from convscope.family import Count
 from convscope.features import receptive_field
-from convscope.studies.under_the_hood.scene import Number, Scene, Sheets
+from convscope.looks.images.scene import Number, Scene, Sheets
 
 VERSION = 1
 SAMPLED = 200  # inputs of an effective receptive field

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
+from convscope.looks.images.scene import Number, Scene, Sheets
 from convscope.rng import torch_rng
-from convscope.studies.under_the_hood.scene import Number, Scene, Sheets
 
 VERSION = 1
 

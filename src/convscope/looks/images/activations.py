@@ -6,8 +6,8 @@ import numpy as np
 
 from convscope.family import Count
 from convscope.features import activations, taps
+from convscope.looks.images.scene import Number, Scene, Sheets, averaged
 from convscope.rng import numpy_rng
-from convscope.studies.under_the_hood.scene import Number, Scene, Sheets, averaged
 
 VERSION = 1
 SIDE = 32  # of a map that is shown

@@ -9,8 +9,8 @@ from convscope.data import swiss_roll
 from convscope.embeddings import pca, tsne
 from convscope.family import Count
 from convscope.features import separability, taps
+from convscope.looks.images.scene import Number, Scene, Sheets, averaged
 from convscope.rng import numpy_rng
-from convscope.studies.under_the_hood.scene import Number, Scene, Sheets, averaged
 
 VERSION = 1
 LARGEST = 16384  # values of one sample that are kept of a layer; larger maps are averaged down

@@ -1,6 +1,6 @@
-"""A network over time and what it is looked at with: what the analyses of tsviz share."""
+"""A network over time and what it is looked at with: what the looks share."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,6 @@ from convscope.features import influence
 from convscope.metrics.accuracy import accuracy
 from convscope.metrics.forecast import errors
 from convscope.rng import numpy_rng
-from convscope.studies.study import Cell
 from convscope.training import predict
 from convscope.training.fit import fit
 from convscope.training.forecast import Forecast
@@ -21,7 +20,6 @@ from convscope.training.objective import SquaredError
 from convscope.training.recipe import Recipe, test_set, training_set
 
 Number = tuple[str, float, str, int, Mapping[str, Any]]  # metric, value, unit, n, axes
-Numbers = Iterator[Number]
 Sheets = dict[str, np.ndarray]
 
 CLUSTERED = 50  # inputs, over all of the test, whose filters are clustered or have their saliency computed
@@ -29,7 +27,7 @@ CLUSTERED = 50  # inputs, over all of the test, whose filters are clustered or h
 
 @dataclass(frozen=True)
 class Asked:
-    """The settings of `tsviz.method.run` that the analyses read."""
+    """What the looks are asked for: see the settings of the study tsviz."""
 
     inputs: int
     example: int
@@ -64,14 +62,6 @@ class Scene:
         return numpy_rng(self.seed, "tsviz", *names)
 
 
-def scene_of(cell: Cell, asked: Asked) -> Scene:
-    """The network of a cell and what it is looked at with, of whichever kind."""
-    subject, data = cell.subject, cell.dataset
-    if isinstance(subject, Recipe):
-        return _of_classifier(cell.network(), subject, data, cell.env, asked)
-    return _of_forecaster(cell.network(), subject.task(data), subject.test_rows(data), cell.env, asked)
-
-
 def differenced(raw_BT: Tensor) -> Tensor:
     """[B, 2, T]: `data.series.two_channels` in torch: the window, and its differences, the last one their mean size."""
     steps_BT = raw_BT.diff(dim=1)
@@ -94,7 +84,7 @@ def layer_name(name: str) -> str:
     return name.removeprefix("network.")
 
 
-def _of_forecaster(model: nn.Module, task: Forecast, rows: np.ndarray, env: Mapping[str, Any], asked: Asked) -> Scene:
+def of_forecaster(model: nn.Module, task: Forecast, rows: np.ndarray, env: Mapping[str, Any], asked: Asked) -> Scene:
     """Of a forecaster: test windows, and all that it was trained on. Errors are in the series' unit."""
     x, y, train = task.inputs(rows), task.targets(rows), np.arange(task.needs, task.stop)
     fit_x, fit_y = task.inputs(train), task.targets(train)
@@ -113,7 +103,7 @@ def _of_forecaster(model: nn.Module, task: Forecast, rows: np.ndarray, env: Mapp
     return Scene(model, x, y, fit_x, judged, tuned, derive, _spread(fit_x), (), task.seed, asked)
 
 
-def _of_classifier(model: nn.Module, recipe: Recipe, dataset: Dataset, env: Mapping[str, Any], asked: Asked) -> Scene:
+def of_classifier(model: nn.Module, recipe: Recipe, dataset: Dataset, env: Mapping[str, Any], asked: Asked) -> Scene:
     """Of a classifier of windows or texts."""
     _, x, y = test_set(recipe, dataset)
     _, fit_x, fit_y = training_set(recipe, dataset)

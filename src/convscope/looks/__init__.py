@@ -1,0 +1,1 @@
+"""What can be seen in a network, way by way: numbers, and the arrays of a sheet; studies choose among them."""

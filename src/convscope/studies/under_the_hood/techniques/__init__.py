@@ -1,1 +1,0 @@
-"""Techniques: ways to look at a trained network, one file each."""
