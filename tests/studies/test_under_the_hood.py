@@ -13,7 +13,7 @@ from convscope.studies.study import study
 
 PRESET = "under_the_hood"
 STUDY = study(PRESET)
-TECHNIQUES = names("techniques")
+TECHNIQUES = names("looks/images")
 
 FAST = ("images=3", "samples=40", "fit.iterations=60",
         "settings.lines.steps=[2,9]", "settings.embeddings.layers=3", "settings.maximisation.steps=5",
@@ -184,7 +184,7 @@ def test_weights_that_do_not_fit_or_are_not_there(compose, pictures, weights, tm
 
 
 @pytest.mark.parametrize(("overrides", "sentence"), [
-    (("techniques=[filters,saliency]",), "no saliency in techniques; there are activations, adversarial,"),
+    (("techniques=[filters,saliency]",), "no saliency in looks/images; there are activations, adversarial,"),
     (("techniques=filters",), "under_the_hood: techniques must be a list of texts, got 'filters'"),
     (("techniques=[]",), "under_the_hood: techniques must be a list of texts, got []"),
     (("techniques=[filters,filters]",), "techniques must be a list that names each thing once (filters stands there"),
@@ -193,8 +193,8 @@ def test_weights_that_do_not_fit_or_are_not_there(compose, pictures, weights, tm
     (("settings.lines.steps=5",), "lines: steps must be a list of whole numbers, at least 1, got 5"),
     (("settings.lines.steps=[]",), "lines: steps must be a list of whole numbers, at least 1, got []"),
     (("settings.maximisation.penalty=-1",), "maximisation: penalty must be a number, at least 0, got -1"),
-    (("settings.lines=5",), "settings must be a mapping of names of techniques to their settings, got {"),
-    (("settings=5",), "settings must be a mapping of names of techniques to their settings, got 5"),
+    (("settings.lines=5",), "settings must be a mapping of names of looks/images to their settings, got {"),
+    (("settings=5",), "settings must be a mapping of names of looks/images to their settings, got 5"),
     (("methods=null",), "methods must be a mapping of names of attribution to their settings, got None"),
     (("data=documentation",), "is for image data; documentation is text data"),
     (("data=xor", "model=mlp"), "under_the_hood is for images, xor is table data; take digits, or images of your own"),

@@ -41,7 +41,7 @@ def tables(rows: Sequence[Row]) -> list[Table]:
                   "can reach it; and the side of the square that holds 95.45 % of its gradient.",
                   partial(number, digits=1)),
         _dilation(rows), _fooling(lines[(lines["method"] == "fooling") & (lines["metric"] == "prob")])]
-    own = [row for row in rows if row.method not in {"none", *names("techniques")}]
+    own = [row for row in rows if row.method not in {"none", *names("looks/images")}]
     return [table for table in found if table is not None] + plain.tables(own)
 
 
