@@ -15,21 +15,28 @@ def test_scatter_draws_every_point_of_every_class() -> None:
     x, y = np.arange(20.0).reshape(10, 2), np.array([0, 1] * 5)
     figure = scatter({"a_b": Points(x, y), "c": Points(x[:2], y[:2], ["cat", "dog"])}, title="T")
     first, second = figure.axes
-    drawn = [np.asarray(one.get_offsets()) for one in first.collections]
-    np.testing.assert_array_equal(drawn[0], x[y == 0])
-    np.testing.assert_array_equal(drawn[1], x[y == 1])
+    (drawn,) = first.collections
+    np.testing.assert_array_equal(np.asarray(drawn.get_offsets()), x)
+    marks = np.array([[len(np.asarray(path.vertices))] for path in drawn.get_paths()])
+    for look in (np.asarray(drawn.get_facecolor()), marks):  # one for each class
+        assert all((look[y == k] == look[k]).all() for k in (0, 1)) and (look[0] != look[1]).any()
     assert first.get_title(loc="left") == "a b" and [t.get_text() for t in second.texts] == ["cat", "dog"]
     assert not figure.legends
     (legend,) = scatter({"a": Points(x, 2 * y)}, classes=["cat", "dog", "fox"]).legends
     assert [text.get_text() for text in legend.get_texts()] == ["cat", "fox"]  # of dogs there are no points
     with pytest.raises(ValueError, match="at least one, got none"):
         scatter({})
+    n = 100
+    (shown,) = scatter({"none": Points(x[:0], y[:0]), "p": Points(np.eye(n)[:, :2], np.arange(n))}).axes[1].collections
+    colours, paths = np.asarray(shown.get_facecolor()).tolist(), [str(path.vertices) for path in shown.get_paths()]
+    assert len({(str(c), path) for c, path in zip(colours, paths, strict=True)}) == n
 
 
 def test_matrices_are_shown_with_their_classes() -> None:
     w = np.array([[1, 0.25], [0.25, 1]])
     figure = matrices({"m": (w, ["x", "y"]), "many": (np.eye(20), [str(i) for i in range(20)])}, columns=2)
-    np.testing.assert_array_equal(np.asarray(figure.axes[0].images[0].get_array()), w)
+    np.testing.assert_array_equal(np.asarray(figure.axes[0].collections[0].get_array()).reshape(2, 2), w)
+    assert figure.axes[0].yaxis_inverted()  # the first class above
     assert [t.get_text() for t in figure.axes[0].get_xticklabels()] == ["x", "y"]
     assert "19" not in [t.get_text() for t in figure.axes[1].get_xticklabels()]  # too many names to read
     assert "\n" in matrices({"image folder seefood autoencoder": (w, ["x", "y"])}).axes[0].get_title(loc="left")

@@ -1,57 +1,50 @@
-"""Amounts of named things: dots on one logarithmic axis, and groups of bars."""
+"""Amounts of named things: dots on one axis, and groups of bars."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
+import seaborn as sns
 from matplotlib.figure import Figure
 
-from convscope.reporting.figures import DASHES, FAINT, MUTED, PALETTE, styled
+from convscope.reporting import theme
 
 
-@styled
+@theme.styled()
 def dots(values: Mapping[str, float], *, levels: Mapping[str, float] | None = None, x_label: str = "",
          title: str = "", log_x: bool = True) -> Figure:
     """One line with a dot per name, on a logarithmic axis or one from 0; `levels` are dashed vertical lines."""
-    figure = Figure(figsize=(6.2, 1.1 + 0.22 * len(values)), layout="constrained")
-    axes = figure.add_subplot()
-    names = list(values)
-    axes.hlines(range(len(names)), 0, list(values.values()), color=FAINT, linewidth=1.2)
-    axes.plot(list(values.values()), range(len(names)), "o", color=PALETTE[0], markersize=5)
-    for i, (name, value) in enumerate((levels or {}).items()):
-        axes.axvline(value, color=PALETTE[1], linewidth=1.1, dashes=DASHES[i % len(DASHES)], label=name)
+    figure = Figure(figsize=(6.2, 0.7 + 0.22 * len(values)), layout="constrained")
+    axes = figure.add_subplot(xlabel=x_label)
+    amounts, rows, levels = list(values.values()), [str(i) for i in range(len(values))], levels or {}
+    sns.stripplot(x=amounts, y=rows, jitter=False, color=theme.PALETTE[0], size=6, ax=axes)
+    axes.set_yticks(range(len(amounts)), [name.replace("_", " ") for name in values])
+    axes.invert_yaxis()  # the first one at the bottom
+    axes.grid(axis="y")
+    drawn = [axes.axvline(level, color=theme.PALETTE[1], linewidth=1.1, dashes=dashes)
+             for level, dashes in zip(levels.values(), 9 * theme.DASHES, strict=False)]
     if log_x:
         axes.set_xscale("log")
+        theme.log_ticks(axes.xaxis, *axes.get_xlim())
     else:
-        axes.set_xlim(0, 1.05 * max(values.values()))
-    axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
-    axes.set_ylim(-0.7, len(names) - 0.3)
-    axes.tick_params(length=2.5)
-    axes.set_xlabel(x_label)
+        axes.set_xlim(0, 1.05 * max(amounts))
     if levels:
-        figure.legend(loc="outside lower center", ncols=2)
-    if title:
-        figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
-    return figure
+        theme.legend(figure, drawn, list(levels))
+    return theme.headline(figure, title)
 
 
-@styled
+@theme.styled()
 def stacks(names: Sequence[str], groups: Mapping[str, np.ndarray], *, y_label: str = "", title: str = "") -> Figure:
     """Bars side by side for each name, one colour per group, on a logarithmic axis; what is not finite has no bar."""
-    figure = Figure(figsize=(max(4.5, 0.62 * len(names) + 1.4), 3.2), layout="constrained")
+    figure = Figure(figsize=(max(4.5, 0.62 * len(names) + 1.4), 2.7), layout="constrained")
     axes = figure.add_subplot()
-    width = 0.8 / len(groups)
-    for i, (name, values) in enumerate(groups.items()):
-        finite = np.isfinite(values)
-        places = np.arange(len(names)) + (i - (len(groups) - 1) / 2) * width
-        axes.bar(places[finite], np.asarray(values, dtype=float)[finite], width, color=PALETTE[i], label=name)
-    axes.set_yscale("log")
+    table = pd.DataFrame({str(i): np.asarray(values, dtype=float) for i, values in enumerate(groups.values())})
+    sns.barplot(table.where(np.isfinite(table)).melt(ignore_index=False).reset_index(), x="index", y="value",
+                hue="variable", hue_order=list(table), palette=theme.marks(len(groups))["palette"], saturation=1,
+                ax=axes)
+    axes.set(yscale="log", xlabel="", ylabel=y_label)
+    theme.log_ticks(axes.yaxis, *axes.get_ylim())
     axes.set_xticks(range(len(names)), [name.replace(".", "\n") for name in names], fontsize=7)
-    axes.grid(axis="y", color=FAINT, linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.tick_params(length=2.5)
-    axes.set_ylabel(y_label)
-    axes.spines["left"].set_color(MUTED)
-    figure.legend(loc="outside lower center", ncols=len(groups))
-    if title:
-        figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
-    return figure
+    axes.grid(axis="y")
+    theme.legend(figure, theme.entries(axes), list(groups))
+    return theme.headline(figure, title)

@@ -1,38 +1,29 @@
 """Sheets of texts, every character on the colour of its heat: what a network reads, as a figure or as a web page."""
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from html import escape
+from itertools import groupby
 from pathlib import Path
-from textwrap import wrap
-from typing import Any
+from textwrap import fill
 from unicodedata import category
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import PatchCollection, PathCollection
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
 from matplotlib.ft2font import FT2Font
-from matplotlib.patches import Rectangle
-from matplotlib.textpath import TextPath
-from matplotlib.transforms import IdentityTransform
+from matplotlib.patches import Patch, Rectangle
 
-from convscope.reporting.figures import ACCENT, DIVERGING, INK, MUTED, styled
+from convscope.reporting import theme
 
 SPACE, NEWLINE, UNKNOWN, CUT = "·", "⏎", "▯", "…"
 HOT = 0.2  # the share of the largest |heat| from which on a space is drawn
 LEGEND = {"for the predicted class": 0.7, "against it": -0.7, "written by the signal": 0.0}
-
-# A cell is as wide as every character of DejaVu Sans Mono (1233 of 2048 units). Lengths in inches, POINTS in points.
-POINTS = 7.5
-CELL, LINE, SMALL = POINTS / 72 * 1233 / 2048, POINTS / 72 * 1.65, 0.145  # SMALL: a line of a title or a caption
-MARGIN, BETWEEN, BELOW = 0.12, 0.34, 0.2
-TITLE = 0.095  # width of a bold letter of the title
+POINTS, CELL, LINE = 7.5, 0.064, 0.172  # size of a character; inches from one to the next, and to the next line
+CLASSES = {"white": "w", theme.MUTED: "f", theme.INK: ""}  # of a character's colour, in the web page
 LEAST = 58  # cells: room for the legend
 
 
@@ -63,75 +54,66 @@ class TextPanel:
 
 
 @dataclass(frozen=True)
-class _Cells:
+class _Shown:
     """The n characters of a panel that are shown, as they are shown, and a note on the others."""
 
+    title: str
+    caption: str
     glyphs: str
     heat: np.ndarray    # [n] as given
     scaled: np.ndarray  # [n] in -1..1: by the largest |heat| of the whole text
     marked: np.ndarray  # bool [n]
-    cut: bool
+    cut: str
     note: str
 
     @property
-    def colours(self) -> np.ndarray:
-        """RGBA [n, 4]: blue below 0, white at 0, orange above."""
-        return DIVERGING(0.5 + self.scaled / 2)
+    def inks(self) -> list[str]:
+        """Colours [n]: fainter where a sign stands for a character rather than being it."""
+        inks = theme.inks(theme.DIVERGING(0.5 + self.scaled / 2))
+        return [theme.MUTED if ink == theme.INK and glyph in SPACE + NEWLINE + UNKNOWN else ink
+                for ink, glyph in zip(inks, self.glyphs, strict=True)]
 
     @property
-    def dark(self) -> np.ndarray:
-        """bool [n]: where the background asks for a white character."""
-        return self.colours[:, :3] @ (0.299, 0.587, 0.114) < 0.55
-
-    @property
-    def faint(self) -> np.ndarray:
-        """bool [n]: signs that stand for a character rather than being it."""
-        return np.isin(list(self.glyphs), [SPACE, NEWLINE, UNKNOWN])
-
-    def folded(self, width: int) -> int:
-        """How many lines of `width` cells they take."""
-        return math.ceil(len(self.glyphs) / width)
+    def cells(self) -> Iterator[tuple[str, float, str, str]]:
+        """Of each character: what is shown, its heat, the colour of its ground, and its classes in the web page."""
+        grounds = map(to_hex, theme.DIVERGING(0.5 + self.scaled / 2))
+        looks = [("m " * bool(mark) + CLASSES[ink]).strip() for ink, mark in zip(self.inks, self.marked, strict=True)]
+        return zip(self.glyphs, self.heat.tolist(), grounds, looks, strict=True)
 
 
-@styled
+@theme.styled()
 def text_sheet(rows: Sequence[Sequence[TextPanel]], *, columns: Sequence[str] = (), title: str = "", width: int = 64,
                max_characters: int = 320) -> Figure:
-    """Rows of texts (one row per signal) under `columns` (clean, encoded), folded at `width` characters per line.
+    """Rows of texts (one row per signal) in `columns` (clean, encoded), folded at `width` characters per line.
 
     A character's background is its heat over the text's largest |heat|: orange for, blue against; marked positions are
     outlined. A newline is drawn as ⏎, a space as · where it is marked or hot, what the font lacks as ▯. Spaces after a
     text's end are left out, longer texts end in an ellipsis, and a note says how much of the heat is not shown.
     Raises ValueError without a text, or where columns are not as many as the longest row's texts.
     """
-    cells = _all_cells(rows, columns, width, max_characters)
-    most = max(map(len, rows))
-    width = min(width, max(1, *(len(c.glyphs) for row in cells for c in row)))
+    shown = _all_shown(rows, columns, width, max_characters)
+    most = max(map(len, shown))
+    width = min(width, max(1, *(len(one.glyphs) for row in shown for one in row)))
     room = max(width, LEAST // most)
-    # Lines above and below a text, by size: a bold letter is wider than a cell, one of a caption narrower.
-    heads = [[[wrap(panel.title, round(0.8 * room)), wrap(panel.caption, room), wrap(shown.note, room)]
-              for panel, shown in zip(*row, strict=True)] for row in zip(rows, cells, strict=True)]
-    heights = [max((SMALL * sum(map(len, h)) + LINE * c.folded(width) for h, c in zip(*row, strict=True)), default=0)
-               for row in zip(heads, cells, strict=True)]
-    lefts = [MARGIN + c * (room * CELL + BETWEEN) for c in range(most)]
-    across = lefts[-1] + room * CELL + MARGIN
-    heading = wrap(title, round(across / TITLE))
-    y = MARGIN + 0.18 * len(heading) + 0.08 * bool(title) + 0.24 * bool(columns)
-    size = (across, y + sum(heights) + BELOW * len(rows) + 0.16)
-    figure = Figure(figsize=size)
-    page = figure.add_axes((0, 0, 1, 1), xlim=(0, size[0]), ylim=(size[1], 0))  # in inches from the top left
-    page.set_axis_off()
-    for i, line in enumerate(heading):
-        page.text(MARGIN, MARGIN + 0.18 * i, line, va="top", fontsize=10, fontweight="bold")
-    for left, name in zip(lefts, columns, strict=False):
-        page.text(left, y - 0.09, name, va="bottom", fontsize=9, color=MUTED)
-    drawn: list[tuple[str, float, float, str]] = []
-    for r, row in enumerate(cells):
-        for left, head, shown in zip(lefts, heads[r], row, strict=False):
-            drawn += _panel(page, head, shown, left, y, width)
-        y += heights[r] + BELOW
-    _write(page, drawn)
-    _legend(page, y)
-    return figure
+    lines = [max((math.ceil(len(one.glyphs) / width) for one in row), default=0) or 1 for row in shown]
+    figure = Figure(layout="constrained")
+    grid = figure.subplots(len(rows), most, squeeze=False, height_ratios=lines)
+    words = 0.0
+    for axes_of_row, row, n in zip(grid, shown, lines, strict=True):
+        for axes in axes_of_row[len(row):]:
+            axes.remove()
+        for axes, one, column in zip(axes_of_row, row, columns or most * [""], strict=False):
+            _draw(axes, one, width)
+            axes.set(xlim=(0, room), ylim=(n, 0))
+            axes.set_title(fill(one.title + f" ({column})" * bool(column), int(0.8 * room)))
+            notes = [fill(text, int(1.1 * room)) for text in (one.caption, one.note) if text]
+            axes.set_xlabel("\n".join(notes), loc="left", fontsize=7.5, color=theme.MUTED)
+        words += max(0.3 + 0.13 * (axes.get_title() + axes.get_xlabel()).count("\n") for axes in axes_of_row)
+    figure.set_size_inches(most * (room * CELL + 0.15) + 0.1, LINE * sum(lines) + words + 0.2 * len(rows))
+    patches = [Patch(facecolor=theme.DIVERGING(0.5 + shade / 2), edgecolor="none" if shade else theme.ACCENT)
+               for shade in LEGEND.values()]
+    theme.legend(figure, patches, list(LEGEND))
+    return theme.headline(figure, title)
 
 
 def html_page(rows: Sequence[Sequence[TextPanel]], *, columns: Sequence[str] = (), title: str = "", width: int = 64,
@@ -140,57 +122,19 @@ def html_page(rows: Sequence[Sequence[TextPanel]], *, columns: Sequence[str] = (
 
     Every character is a span whose tooltip says its position (from 1) and heat. Texts are escaped: none can add markup.
     """
-    cells = _all_cells(rows, columns, width, max_characters)
-    parts = []
-    for row, shown in zip(rows, cells, strict=True):
-        parts.append('<div class="row">')
-        for c, (panel, own) in enumerate(zip(row, shown, strict=True)):
-            column = f' <small>{escape(columns[c])}</small>' if columns else ""
-            parts += [f"<section><h2>{escape(panel.title)}{column}</h2>", f"<p>{escape(panel.caption)}</p>",
-                      f'<div class="text">{_spans(own)}</div>', f"<p>{escape(own.note)}</p></section>"]
-        parts.append("</div>")
-    legend = " ".join(f'<span style="background:{to_hex(DIVERGING(0.5 + shade / 2))}"{_class(m=not shade)}>'
-                      f"&nbsp;&nbsp;</span> {text}&ensp;" for text, shade in LEGEND.items())
-    return HTML.format(title=escape(title or "Texts"), heading=f"<h1>{escape(title)}</h1>" if title else "",
-                       n=len(max(rows, key=len)), width=width, ink=INK, muted=MUTED, accent=ACCENT, legend=legend,
-                       body="\n".join(part for part in parts if part != "<p></p>"))
+    from jinja2 import Environment
+
+    shown = _all_shown(rows, columns, width, max_characters)
+    page = Environment(autoescape=True, trim_blocks=True).from_string(
+        Path(__file__).with_suffix(".html").read_text(encoding="utf-8"))
+    legend = [(text, to_hex(theme.DIVERGING(0.5 + shade / 2)), not shade) for text, shade in LEGEND.items()]
+    return page.render(rows=shown, columns=columns, title=title, width=width, most=max(map(len, shown)), theme=theme,
+                       legend=legend) + "\n"
 
 
-HTML = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light">
-<title>{title}</title>
-<style>
-body {{ margin: 1.5rem; color: {ink}; background: #fff; font: 15px/1.45 system-ui, sans-serif; }}
-h1 {{ font-size: 1.25rem; }}
-h2 {{ font-size: 1rem; margin: 0; }}
-p, small {{ color: {muted}; font-size: .87rem; font-weight: normal; margin: .1rem 0; }}
-.row {{ display: grid; grid-template-columns: repeat({n}, minmax(0, {width}ch)); gap: 2rem; margin-bottom: 1.5rem;
-       font-family: "DejaVu Sans Mono", Menlo, Consolas, monospace; }}
-h2, section > p {{ font-family: system-ui, sans-serif; }}
-.text {{ line-height: 1.6; white-space: break-spaces; word-break: break-all; margin: .3rem 0; }}
-.text span {{ padding: .12em 0; }}
-.w {{ color: #fff; }}
-.f {{ color: {muted}; }}
-.m {{ box-shadow: inset 0 0 0 1.5px {accent}, inset 0 0 0 2.5px #fff; }}
-@media (max-width: 60rem) {{ .row {{ grid-template-columns: minmax(0, {width}ch); gap: 1rem; }} }}
-</style>
-</head>
-<body>
-{heading}
-{body}
-<p>{legend}</p>
-</body>
-</html>
-"""
-
-
-def _all_cells(rows: Sequence[Sequence[TextPanel]], columns: Sequence[str], width: int,
-               max_characters: int) -> list[list[_Cells]]:
-    """The cells of every panel of a sheet that can be drawn."""
+def _all_shown(rows: Sequence[Sequence[TextPanel]], columns: Sequence[str], width: int,
+               max_characters: int) -> list[list[_Shown]]:
+    """What is shown of every panel of a sheet that can be drawn."""
     most = max(map(len, rows), default=0)
     if not most:
         raise ValueError("a sheet of texts needs at least one text, got none")
@@ -198,10 +142,10 @@ def _all_cells(rows: Sequence[Sequence[TextPanel]], columns: Sequence[str], widt
         raise ValueError(f"columns must name the {most} texts of a row, got {len(columns)}: {', '.join(columns)}")
     if min(width, max_characters) < 1:
         raise ValueError(f"width and max_characters must be at least 1, got {width} and {max_characters}")
-    return [[_cells(panel, max_characters) for panel in row] for row in rows]
+    return [[_shown(panel, max_characters) for panel in row] for row in rows]
 
 
-def _cells(panel: TextPanel, max_characters: int) -> _Cells:
+def _shown(panel: TextPanel, max_characters: int) -> _Shown:
     """What is shown of a text: up to its last character or mark, and at most so many."""
     end = max(len(panel.text.rstrip(" ")), max(panel.marked, default=-1) + 1)
     n = min(end, max_characters)
@@ -217,7 +161,8 @@ def _cells(panel: TextPanel, max_characters: int) -> _Cells:
     note = f"not shown: {len(heat) - n} {kind}{'s' * (len(heat) - n != 1)}{' after the end' * (end <= n)} " \
            f"with {100 * share:.0f} % of the heat"
     note += f", {hidden} of them written by the signal" * bool(hidden)
-    return _Cells(glyphs, heat[:n], scaled, marked, end > n, note if end > n or not n or share >= 0.005 else "")
+    return _Shown(panel.title, panel.caption, glyphs, heat[:n], scaled, marked, CUT * (end > n),
+                  note if end > n or not n or share >= 0.005 else "")
 
 
 def _glyph(character: str) -> str:
@@ -225,95 +170,36 @@ def _glyph(character: str) -> str:
     if character == "\n":
         return NEWLINE
     # Controls, marks that combine with the character before, separators other than the space.
-    if character != " " and (category(character)[0] in "CMZ" or ord(character) not in _font()[1]):
+    if character != " " and (category(character)[0] in "CMZ" or ord(character) not in _known()):
         return UNKNOWN
     return UNKNOWN if character == "\ufffd" else character
 
 
 @cache
-def _font() -> tuple[FontProperties, frozenset[int]]:
-    """DejaVu Sans Mono, which comes with matplotlib, and the characters that it has."""
-    file = Path(matplotlib.get_data_path(), "fonts/ttf/DejaVuSansMono.ttf")
-    return FontProperties(fname=file), frozenset(FT2Font(str(file)).get_charmap())
+def _known() -> frozenset[int]:
+    """The characters of DejaVu Sans Mono, which comes with matplotlib."""
+    return frozenset(FT2Font(f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSansMono.ttf").get_charmap())
 
 
-@cache
-def _outline(glyph: str) -> TextPath:
-    return TextPath((0, 0), glyph, size=POINTS, prop=_font()[0])
+def _draw(axes: Axes, one: _Shown, width: int) -> None:
+    """The characters in cells of 1 x 1, and frames around runs of marked ones, each within its line."""
+    import seaborn as sns  # a second to import, and panels are made where nothing is drawn
 
-
-def _panel(page: Axes, head: list[list[str]], shown: _Cells, left: float, top: float,
-           width: int) -> list[tuple[str, float, float, str]]:
-    """Draws all of a panel but its characters; these come back as (glyph, x, y of the baseline, colour)."""
-    title, caption, note = head
-    top = _lines(page, title, left, top, fontweight="bold")
-    top = _lines(page, caption, left, top, fontsize=7.5, color=MUTED) + 0.02
-    n, lines = len(shown.glyphs), shown.folded(width)
-    if lines:
-        grid = np.zeros((lines * width, 4))
-        grid[:n] = shown.colours
-        page.imshow(grid.reshape(lines, width, 4), extent=(left, left + width * CELL, top + lines * LINE, top),
-                    aspect="auto", interpolation="nearest")
-    _outlines(page, shown.marked, left, top, width)
-    _lines(page, note, left, top + lines * LINE, fontsize=7, color=MUTED, style="italic")
-    inks = np.where(shown.dark, "white", np.where(shown.faint, MUTED, INK))
-    places = [divmod(i, width) for i in range(n)]
-    if shown.cut and places:  # right of the last character, in the margin where a line is full
-        places.append((places[-1][0], places[-1][1] + 1))
-    return [(glyph, left + column * CELL, top + (line + 0.7) * LINE, ink) for glyph, ink, (line, column) in
-            zip(shown.glyphs + CUT, [*inks.tolist(), MUTED], places, strict=False)]
-
-
-def _lines(page: Axes, lines: list[str], left: float, top: float, **style: Any) -> float:
-    """Writes lines below `top`; where they end."""
-    for i, line in enumerate(lines):
-        page.text(left, top + SMALL * (i + 0.75), line, va="baseline", **style)
-    return top + SMALL * len(lines)
-
-
-def _outlines(page: Axes, marked: np.ndarray, left: float, top: float, width: int) -> None:
-    """Frames around runs of marked cells, each within its line."""
-    boxes = []
-    for line in range(math.ceil(len(marked) / width)):
-        edges = np.diff(np.concatenate([[0], marked[line * width:(line + 1) * width], [0]]).astype(int))
-        for start, end in zip(np.flatnonzero(edges > 0), np.flatnonzero(edges < 0), strict=True):
-            # Just outside of the cells: the frame hides no character.
-            boxes.append(Rectangle((left + start * CELL - 0.008, top + line * LINE - 0.004),
-                                   (end - start) * CELL + 0.016, LINE + 0.008))
-    for colour, thickness in (("white", 2.4), (ACCENT, 1.2)):
-        page.add_collection(PatchCollection(boxes, facecolor="none", edgecolor=colour, linewidth=thickness),
-                            autolim=False)
-
-
-def _write(page: Axes, drawn: list[tuple[str, float, float, str]]) -> None:
-    """Characters as outlines: text objects would round their advances to pixels and leave their cells."""
-    for glyph in sorted({glyph for glyph, *_ in drawn} - {" "}):
-        own = [(x, y, ink) for other, x, y, ink in drawn if other == glyph]
-        page.add_collection(PathCollection(
-            [_outline(glyph)], sizes=(1,), offsets=[(x, y) for x, y, _ in own], offset_transform=page.transData,
-            facecolor=[ink for *_, ink in own], linewidth=0, snap=False, transform=IdentityTransform()), autolim=False)
-
-
-def _legend(page: Axes, top: float) -> None:
-    """One line of swatches with their meaning, at the left."""
-    x = MARGIN
-    for text, shade in LEGEND.items():
-        colour = DIVERGING(0.5 + shade / 2)
-        page.add_patch(Rectangle((x, top - 0.02), 1.6 * CELL, LINE * 0.8, facecolor=colour,
-                                 edgecolor="none" if shade else ACCENT, linewidth=1.2))
-        page.text(x + 2.3 * CELL, top + LINE * 0.4, text, va="center_baseline", fontsize=7.5)
-        x += 2.3 * CELL + TextPath((0, 0), text, size=7.5).get_extents().x1 / 72 + 0.2
-
-
-def _spans(shown: _Cells) -> str:
-    """One span per character: its place, heat and looks."""
-    faint = shown.faint & ~shown.dark
-    looks = zip(shown.glyphs, shown.heat, shown.colours, shown.marked, shown.dark, faint, strict=True)
-    return "".join(f'<span style="background:{to_hex(colour)}"{_class(m=marked, w=white, f=grey)} '
-                   f'title="character {i}: {heat:+.3g}">{escape(glyph)}</span>'
-                   for i, (glyph, heat, colour, marked, white, grey) in enumerate(looks, start=1)) + CUT * shown.cut
-
-
-def _class(**wanted: bool) -> str:
-    names = [name for name, on in wanted.items() if on]
-    return f' class="{" ".join(names)}"' if names else ""
+    n = len(one.glyphs)
+    empty = (0, -n % width)
+    heat, glyphs = np.pad(one.scaled, empty, constant_values=np.nan), np.pad(np.array(list(one.glyphs), str), empty)
+    if n:
+        sns.heatmap(heat.reshape(-1, width), vmin=-1, vmax=1, cmap=theme.DIVERGING, cbar=False, xticklabels=False,
+                    yticklabels=False, annot=glyphs.reshape(-1, width), fmt="", ax=axes,
+                    annot_kws={"fontfamily": "DejaVu Sans Mono", "fontsize": POINTS, "va": "center_baseline"})
+    for text, ink in zip(axes.texts, one.inks, strict=True):
+        text.set(color=ink, in_layout=False)
+    axes.text((n - 1) % width + 1.5, (n - 1) // width + 0.5, one.cut, ha="center", va="center", color=theme.MUTED)
+    for (line, marked), run in groupby(range(n), lambda i: (i // width, one.marked[i])):
+        if marked:
+            first, *rest = run
+            for colour, thickness in (("white", 2.4), (theme.ACCENT, 1.2)):
+                axes.add_patch(Rectangle((first % width, line), 1 + len(rest), 1, fill=False, edgecolor=colour,
+                                         linewidth=thickness, clip_on=False))
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
