@@ -45,7 +45,7 @@ def test_round_trip(tmp_path):
 def test_readme_embeds_figures_and_names_every_file_and_the_command(tmp_path):
     paths = report(tmp_path / "blindspots")
     text = paths[-1].read_text()
-    assert "![fig1](fig1.png)" in text and r"Accuracy of \| all" in text and "| resnet | 0.5 |" in text
+    assert "![fig1](fig1.png)" in text and r"Accuracy of \| all" in text and "| resnet  |     0.5 |" in text
     assert "    uv run experiments/report.py blindspots\n" in text and "`images` 3×2×2" in text
     assert all(path.name in text for path in paths[:-1])
     assert "    make all\n" in report(tmp_path / "other", command="make all")[-1].read_text()

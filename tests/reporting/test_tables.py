@@ -38,24 +38,26 @@ def test_golden_csv(table, tmp_path):
 
 def test_golden_markdown(table):
     assert markdown(table) == (
-        "| model | one_pixel | noise |\n| :--- | ---: | ---: |\n| resnet | 83.4 ± 0.4 | **90.0** |\n"
-        "| tree | **100.0** | not run |\n\nAccuracy & error, 10 % of data_x\n")
+        "| model   |   one_pixel |    noise |\n"
+        "|:--------|------------:|---------:|\n"
+        "| resnet  |  83.4 ± 0.4 | **90.0** |\n"
+        "| tree    |   **100.0** |  not run |\n\nAccuracy & error, 10 % of data_x\n")
 
 
 def test_golden_latex(table):
     assert latex(table) == r"""% needs \usepackage{booktabs}
 \begin{table}[t]
-  \centering
-  \caption{Accuracy \& error, 10 \% of data\_x}
-  \label{tab:small}
-  \begin{tabular}{lrr}
-    \toprule
-    model & one\_pixel & noise \\
-    \midrule
-    resnet & 83.4 $\pm$ 0.4 & \textbf{90.0} \\
-    tree & \textbf{100.0} & not run \\
-    \bottomrule
-  \end{tabular}
+\centering
+\caption{Accuracy \& error, 10 \% of data\_x}
+\label{tab:small}
+\begin{tabular}{lrr}
+\toprule
+model & one\_pixel & noise \\
+\midrule
+resnet & 83.4 $\pm$ 0.4 & \textbf{90.0} \\
+tree & \textbf{100.0} & not run \\
+\bottomrule
+\end{tabular}
 \end{table}
 """
 
@@ -64,8 +66,30 @@ def test_every_special_character_is_escaped():
     table = Table("t", r"a\b {c} $d ~ ^ # <e>", pd.DataFrame({"x|y*z": ["a&b_c%"]}, ["p`q<r"]))
     assert r"\caption{a\textbackslash{}b \{c\} \$d \textasciitilde{} \textasciicircum{} \# $<$e$>$}" in latex(table)
     assert r"p`q$<$r & a\&b\_c\% \\" in latex(table)
-    assert markdown(table).splitlines()[0] == r"|  | x\|y\*z |"
-    assert markdown(table).splitlines()[2] == r"| p\`q\<r | a&b_c% |"
+    assert markdown(table).splitlines()[0] == r"|         |   x\|y\*z |"
+    assert markdown(table).splitlines()[2] == r"| p\`q\<r |    a&b_c% |"
+    lines = markdown(Table("t", "a\nb", pd.DataFrame({"x\ny": ["1\n2"]}, ["p\nq"]))).splitlines()
+    assert lines == ["|     |   x y |", "|:----|------:|", "| p q |   1 2 |", "", "a b"]
+
+
+def test_a_bracket_or_star_that_begins_a_line_is_no_argument_of_the_line_before():
+    text = latex(Table("t", "c", pd.DataFrame({"x": ["1", "2"]}, ["[2cm]", "*"])))
+    assert "{[}2cm{]} & 1 " in text and "{*} & 2 " in text
+
+
+def test_sentences_are_flush_left_and_numbers_right():
+    table = Table("t", "c", pd.DataFrame({"n": [1], "says": ["a sentence that is longer than numbers are"]}, ["a"]))
+    assert table.sides == ["left", "right", "left"]
+    assert markdown(table).splitlines()[1].split("|")[1:-1] == [":---", "----:", ":" + 43 * "-"]
+    assert r"\begin{tabular}{lrl}" in latex(table)
+
+
+@pytest.mark.parametrize("frame", [
+    pd.DataFrame({"a": []}, dtype=object), pd.DataFrame(index=["r"]),
+    pd.DataFrame({"model": [1.0]}, pd.Index(["r"], name="model"))])
+def test_tables_without_rows_or_columns_and_with_headings_that_come_twice(frame):
+    table = Table("t", "c", frame)
+    assert markdown(table).startswith("|") and r"\toprule" in latex(table) and render(table).startswith("c\n\n")
 
 
 def test_wide_latex_is_scaled_to_the_line():
@@ -106,11 +130,25 @@ def test_golden_terminal(table):
     assert render(table) == (
         "Accuracy & error, 10 % of data_x\n\n"
         "model    one_pixel    noise\n"
-        "──────  ──────────  ───────\n"
+        "───────────────────────────\n"
         "resnet  83.4 ± 0.4     90.0\n"
         "tree         100.0  not run\n")
     assert "\x1b" not in render(table)
     assert "\x1b[1m100.0\x1b[0m" in render(table, ansi=True)
+
+
+def test_a_terminal_is_not_steered_by_texts():
+    bad = "[red]x[/red] :smile: \x1b[2J\x07\u202e\r end"
+    frame = pd.DataFrame({bad: [bad, "b" + bad]}, [bad, "row"])
+    for ansi in (False, True):
+        text = render(Table("t", bad, frame, bold=frame.map(lambda _: False)), width=200, ansi=ansi)
+        assert text.count("[red]x[/red] :smile: \ufffd[2J\ufffd\ufffd  end") == 5
+        assert not set("\x1b\x07\u202e\r") & set(text)
+
+
+def test_a_cell_without_a_break_is_folded_rather_than_cut():
+    text = render(Table("t", "c", pd.DataFrame({"a": ["x" * 100, "1"]}, ["r", "s"])), width=40)
+    assert max(map(len, text.splitlines())) <= 40 and text.count("x") == 100
 
 
 def test_nine_models_by_nine_signals_fit_120_columns():
@@ -142,6 +180,6 @@ def test_bad_tables_are_refused():
 
 def test_importing_tables_is_cheap():
     code = ("import sys, convscope.reporting.tables\n"
-            "print([m for m in ('torch', 'pandas', 'matplotlib', 'wandb') if m in sys.modules])")
+            "print([m for m in ('torch', 'pandas', 'matplotlib', 'seaborn', 'rich', 'wandb') if m in sys.modules])")
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"

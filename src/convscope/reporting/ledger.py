@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from convscope.reporting.tables import NOT_RUN, number, percent
+from convscope.reporting.tables import NOT_RUN, number, percent, pipes
 from convscope.runs import write_text
 
 Verdict = Literal["reached", "above", "below", "not run"]
+COLUMNS = {"cell": "left", "paper": "right", "ours": "right", "n": "right", "difference": "right", "verdict": "left",
+           "command": "left", "note": "left"}
 
 GUIDE = """# Ledger
 
@@ -53,16 +55,16 @@ def markdown(rows: Iterable[LedgerRow]) -> str:
 
     Raises ValueError where a cell appears twice.
     """
+    import pandas as pd
+
     ordered = sorted(rows, key=lambda r: (r.paper, r.table, r.cell))
     for a, b in itertools.pairwise(ordered):
         if (a.paper, a.table, a.cell) == (b.paper, b.table, b.cell):
             raise ValueError(f"expected one line per cell, got two for {a.cell} of {a.table} in {a.paper}: drop one")
     parts = [GUIDE]
     for (paper, table), lines in itertools.groupby(ordered, key=lambda r: (r.paper, r.table)):
-        parts.append("\n".join([
-            f"## {_plain(paper)}: {_plain(table)}", "",
-            "| cell | paper | ours | n | difference | verdict | command | note |",
-            "| :--- | ---: | ---: | ---: | ---: | :--- | :--- | :--- |", *map(_line, lines), ""]))
+        frame = pd.DataFrame(map(_cells, lines), columns=list(COLUMNS), dtype=object)
+        parts.append(f"## {_plain(paper)}: {_plain(table)}\n\n{pipes(frame, list(COLUMNS.values()))}\n")
     return "\n".join(parts)
 
 
@@ -72,12 +74,11 @@ def write(rows: Iterable[LedgerRow], path: Path) -> Path:
     return path
 
 
-def _line(row: LedgerRow) -> str:
+def _cells(row: LedgerRow) -> list[str]:
     difference = "" if row.ours is None else _text(row.ours - row.paper_value, row.unit)
     plus = "+" if difference and float(difference.split()[0]) > 0 else ""
-    cells = [_plain(row.cell), _text(row.paper_value, row.unit), _text(row.ours, row.unit, row.sem, row.n), str(row.n),
-             plus + difference, row.verdict, f"`{_plain(row.command)}`" if row.command else "", _plain(row.note)]
-    return "| " + " | ".join(cells) + " |"
+    return [_plain(row.cell), _text(row.paper_value, row.unit), _text(row.ours, row.unit, row.sem, row.n), str(row.n),
+            plus + difference, row.verdict, f"`{_plain(row.command)}`" if row.command else "", _plain(row.note)]
 
 
 def _text(value: float | None, unit: str, sem: float | None = None, n: int | None = None) -> str:

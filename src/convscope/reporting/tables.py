@@ -1,6 +1,8 @@
-"""Tables: raw numbers beside their display text; written as csv, markdown and LaTeX, rendered for a terminal."""
+"""Tables: raw numbers beside their display text; csv, markdown and LaTeX by pandas, in a terminal by rich."""
 
+import io
 import math
+import re
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,13 +13,15 @@ from convscope.runs import write_text
 
 if TYPE_CHECKING:
     import pandas as pd
+    from rich.table import Table as RichTable
 
 NOT_RUN = "not run"
-SENTENCE = 60  # characters from which on a cell is a sentence, not a number
+SENTENCE = 30  # characters beyond which a cell is a sentence, not a number: it may be wrapped, and is flush left
+WIDE = 7  # columns beyond which a LaTeX table is scaled to the line
 _MARKDOWN = str.maketrans({c: f"\\{c}" for c in "\\|*<`"} | {"\n": " "})
 _LATEX = str.maketrans({
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-    **{c: f"\\{c}" for c in "&%$#_{}"},
+    **{c: f"\\{c}" for c in "&%$#_{}"}, **{c: f"{{{c}}}" for c in "[]*"},  # \\ takes a star or bracket that follows
     "±": r"$\pm$", "−": "$-$", "×": r"$\times$", "≤": r"$\leq$", "≥": r"$\geq$", "→": r"$\rightarrow$", "·": r"$\cdot$",
     "<": "$<$", ">": "$>$", "|": r"\textbar{}", "\n": " ",
 })
@@ -65,18 +69,22 @@ class Table:
         """Headings of the index (one per level) and of the shown columns."""
         return [*self.levels, *map(str, self.shown)]
 
+    @property
+    def sides(self) -> list[str]:
+        """To which side each column is flush: the index and sentences "left", numbers "right"."""
+        widest = [max((len(line[i]) for line in self.cells()), default=0) for i in range(len(self.headings))]
+        return ["left" if i < len(self.levels) or width > SENTENCE else "right" for i, width in enumerate(widest)]
+
     def cells(self) -> list[list[str]]:
         """The shown lines as texts, index first."""
-        shown = self.shown
-        return [[*map(str, _labels(label)), *(_show(value) for value in line)]
-                for label, line in zip(shown.index, shown.itertuples(index=False, name=None), strict=True)]
+        lines = zip(self.shown.index, self.shown.itertuples(index=False, name=None), strict=True)
+        return [[*map(str, label if isinstance(label, tuple) else (label,)), *map(_show, line)]
+                for label, line in lines]
 
     def emphasis(self) -> list[list[bool]]:
         """Which of `cells` are bold."""
-        plain = [False] * len(self.levels)
-        if self.bold is None:
-            return [[False] * len(self.headings) for _ in self.values.index]
-        return [[*plain, *map(bool, line)] for line in self.bold.itertuples(index=False, name=None)]
+        bold = self.shown.map(lambda _: False) if self.bold is None else self.bold
+        return [[False] * len(self.levels) + [*map(bool, line)] for line in bold.itertuples(index=False, name=None)]
 
 
 def percent(mean: float | None, sem: float | None = None, n: int | None = None, *, digits: int = 1) -> str:
@@ -84,15 +92,15 @@ def percent(mean: float | None, sem: float | None = None, n: int | None = None, 
 
     `n` is the number of seeds: 0 is not run, 1 has no error; None shows an error wherever there is one.
     """
-    return number(_times(mean, 100), _times(sem, 100), n, digits=digits)
+    return number(None if mean is None else mean * 100, None if sem is None else sem * 100, n, digits=digits)
 
 
 def number(mean: float | None, sem: float | None = None, n: int | None = None, *, digits: int = 3) -> str:
     """As `percent`, for a number in its own unit."""
     if mean is None or math.isnan(mean) or n == 0:
         return NOT_RUN
-    text = _fixed(mean, digits)
-    return text if sem is None or math.isnan(sem) or n == 1 else f"{text} ± {_fixed(sem, digits)}"
+    text = f"{mean:z.{digits}f}"
+    return text if sem is None or math.isnan(sem) or n == 1 else f"{text} ± {sem:z.{digits}f}"
 
 
 def grid(frame: "pd.DataFrame", *, name: str, caption: str, rows: str = "model", columns: str = "method",
@@ -115,9 +123,9 @@ def grid(frame: "pd.DataFrame", *, name: str, caption: str, rows: str = "model",
     heads = list(dict.fromkeys(frame[columns]) if column_order is None else column_order)
     keys = zip(frame[rows], frame[columns], strict=True)
     found = dict(zip(keys, zip(frame["mean"], frame["sem"], frame["n_seeds"], strict=True), strict=True))
-    missing = (math.nan, math.nan, 0)
-    values = pd.DataFrame([[found.get((r, c), missing)[0] for c in heads] for r in index], index, heads, dtype=float)
-    text = pd.DataFrame([[show(*found.get((r, c), missing)) for c in heads] for r in index], index, heads, dtype=object)
+    cells = pd.DataFrame([[found.get((r, c), (math.nan, math.nan, 0)) for c in heads] for r in index], index, heads,
+                         dtype=object)
+    values, text = cells.map(lambda cell: cell[0]).astype(float), cells.map(lambda cell: show(*cell)).astype(object)
     shown = values.map(lambda v: _leading(show(v, None, None)))
     return Table(name, caption, values, text, shown.eq(shown.max()) if best else None, index_name or rows)
 
@@ -154,139 +162,94 @@ def write(table: Table, folder: Path) -> list[Path]:
 
 def markdown(table: Table) -> str:
     """GitHub markdown: the table, then its caption."""
-    levels = len(table.levels)
-    heads = [head.translate(_MARKDOWN) for head in table.headings]
-    lines = [heads, [":---"] * levels + ["---:"] * (len(heads) - levels), *_marked(table, _MARKDOWN, "**{}**")]
-    body = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    return f"{body}\n\n{table.caption.translate(_MARKDOWN)}\n"
+    return f"{pipes(_escaped(table, _MARKDOWN, '**{}**'), table.sides)}\n\n{table.caption.translate(_MARKDOWN)}\n"
+
+
+def pipes(frame: "pd.DataFrame", sides: Sequence[str]) -> str:
+    """A frame of escaped texts as GitHub markdown, each column flush "left" or "right"."""
+    return frame.to_markdown(index=False, tablefmt="pipe", disable_numparse=True, colalign=sides)
 
 
 def latex(table: Table) -> str:
     """A floating booktabs table with caption and the label tab:<name>, scaled to the line where it has many columns."""
-    levels, columns = len(table.levels), len(table.headings)
-    wide, alignment = columns > 7, "l" * levels + "r" * (columns - levels)
-    lines = [[head.translate(_LATEX) for head in table.headings], *_marked(table, _LATEX, r"\textbf{{{}}}")]
-    heads, *body = ["    " + " & ".join(line) + r" \\" for line in lines]
-    return "\n".join([
-        r"% needs \usepackage{booktabs" + (",graphicx}" if wide else "}"),
-        r"\begin{table}[t]",
-        r"  \centering",
-        rf"  \caption{{{table.caption.translate(_LATEX)}}}",
-        rf"  \label{{tab:{table.name}}}",
-        (r"  \resizebox{\linewidth}{!}{" if wide else "  ") + rf"\begin{{tabular}}{{{alignment}}}",
-        r"    \toprule", heads, r"    \midrule", *body, r"    \bottomrule",
-        r"  \end{tabular}" + ("}" if wide else ""),
-        r"\end{table}", ""])
+    frame = _escaped(table, _LATEX, r"\textbf{{{}}}")
+    text = frame.style.hide(axis="index").to_latex(
+        hrules=True, position="t", position_float="centering", caption=table.caption.translate(_LATEX),
+        label=f"tab:{table.name}", column_format="".join(side[0] for side in table.sides))
+    if wide := len(frame.columns) > WIDE:
+        text = text.replace(r"\begin{tabular}", r"\resizebox{\linewidth}{!}{\begin{tabular}")
+        text = text.replace(r"\end{tabular}", r"\end{tabular}}")
+    return r"% needs \usepackage{booktabs" + (",graphicx}\n" if wide else "}\n") + text
 
 
-def _marked(table: Table, escapes: dict[int, str], strong: str) -> list[list[str]]:
-    """Cells with their special characters escaped and the bold ones put into the template `strong`."""
-    return [[strong.format(cell.translate(escapes)) if bold else cell.translate(escapes)
-             for cell, bold in zip(cells, flags, strict=True)]
-            for cells, flags in zip(table.cells(), table.emphasis(), strict=True)]
+def _escaped(table: Table, escapes: dict[int, str], strong: str) -> "pd.DataFrame":
+    """What a reader sees, index first, its special characters escaped and bold cells put into the template `strong`."""
+    import pandas as pd
+
+    lines = [[strong.format(cell.translate(escapes)) if bold else cell.translate(escapes)
+              for cell, bold in zip(cells, flags, strict=True)]
+             for cells, flags in zip(table.cells(), table.emphasis(), strict=True)]
+    return pd.DataFrame(lines, columns=[head.translate(escapes) for head in table.headings], dtype=object)
 
 
 def render(table: Table, *, width: int = 120, ansi: bool = False) -> str:
-    """Aligned text for a terminal of `width` columns: headings wrapped, bold by ANSI codes where `ansi`.
+    """Aligned text for a terminal of `width` columns: headings and sentences wrapped, bold by ANSI codes where `ansi`.
 
-    A table that is too wide first loses the spaces around ±, then shows its columns in several blocks. One of
-    sentences shows its rows one below the other.
+    A table that is too wide first loses spaces, then shows its columns in several blocks.
     """
-    levels, cells, heads = len(table.levels), table.cells(), table.headings
-    if any(len(cell) > SENTENCE for line in cells for cell in line[levels:]):
-        return _stacked(table, width)
-    if _total(_widths(heads, cells), 2) > width:
-        cells = [[c.replace(" ± ", "±") for c in line] for line in cells]
-    gap = 2 if _total(_widths(heads, cells), 2) <= width else 1
-    widths = _widths(heads, cells)
-    blocks, block = [], list(range(levels))
-    for column in range(levels, len(heads)):
-        if len(block) > levels and _total([widths[i] for i in [*block, column]], gap) > width:
-            blocks.append(block)
-            block = list(range(levels))
-        block.append(column)
-    blocks.append(block)
-    bold = table.emphasis() if ansi else [[False] * len(heads) for _ in cells]
-    parts = ["\n".join(_block(heads, cells, bold, widths, chosen, levels, gap)) for chosen in blocks]
-    return textwrap.fill(table.caption, width) + "\n\n" + "\n\n".join(parts) + "\n"
+    from rich.console import Console
+    from rich.measure import Measurement
+    from rich.text import Text
+
+    out = io.StringIO()
+    console = Console(file=out, width=width, force_terminal=ansi, color_system="standard" if ansi else None)
+
+    def fits(chosen: list[int]) -> bool:
+        options = console.options.update(width=10_000)  # within `width` every table would fit
+        return Measurement.get(console, options, _drawn(table, chosen, tight)).minimum <= width
+
+    levels, rest, tight = list(range(len(table.levels))), list(range(len(table.headings))), False
+    tight = not fits(rest)
+    console.print(Text(_plain(table.caption)))
+    while rest:
+        n = len(levels) + 1
+        while n < len(rest) and fits(rest[:n + 1]):
+            n += 1
+        console.print("", _drawn(table, rest[:n], tight), sep="\n")
+        rest = levels + rest[n:] if rest[n:] else []
+    return "".join(line.rstrip() + "\n" for line in out.getvalue().splitlines())
 
 
-def _stacked(table: Table, width: int) -> str:
-    """Each row as a paragraph: its name, then every column's heading and text."""
-    levels, heads = len(table.levels), table.headings
-    left = 2 + max(map(len, heads[levels:]))
-    parts = []
-    for line in table.cells():
-        fields = [textwrap.fill(cell, width, initial_indent=f"  {head}".ljust(left + 2),
-                                subsequent_indent=" " * (left + 2))
-                  for head, cell in zip(heads[levels:], line[levels:], strict=True)]
-        parts.append("\n".join([", ".join(line[:levels]), *fields]))
-    return "\n\n".join([textwrap.fill(table.caption, width), *parts]) + "\n"
+def _drawn(table: Table, chosen: list[int], tight: bool) -> "RichTable":
+    """The chosen columns, as wide as their cells, those of sentences at least SENTENCE."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    drawn = RichTable(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, int(not tight), 0, 0),
+                      header_style="")
+    lines = [[Text.assemble((re.sub(r"(?<=\d) ± ", "±" if tight else " ± ", _plain(line[i])), "bold" * flags[i]))
+              for i in chosen] for line, flags in zip(table.cells(), table.emphasis(), strict=True)]
+    sides, swap = table.sides, str.maketrans("_-", "-_")  # a heading is broken after underscores, textwrap at hyphens
+    for i, *cells in zip(chosen, *lines, strict=True):
+        width = max((cell.cell_len for cell in cells), default=0)
+        head = textwrap.fill(_plain(table.headings[i]).translate(swap), max(width, 1), break_long_words=False)
+        drawn.add_column(Text(head.translate(swap)), min_width=min(width, SENTENCE), overflow="fold",
+                         justify="left" if sides[i] == "left" else "right")
+    for line in lines:
+        drawn.add_row(*line)
+    return drawn
 
 
-def _block(heads: list[str], cells: list[list[str]], bold: list[list[bool]], widths: list[int], chosen: list[int],
-           levels: int, gap: int) -> list[str]:
-    """Lines of one block of columns: wrapped headings (aligned at the bottom), a rule, the cells."""
-    wrapped = {i: _wrap(heads[i], widths[i]) for i in chosen}
-    height = max(map(len, wrapped.values()))
-    plain = [False] * len(heads)
-    tops = [[([""] * (height - len(wrapped[i])) + wrapped[i])[r] if i in wrapped else "" for i in range(len(heads))]
-            for r in range(height)]
-    lines = [(top, plain) for top in tops] + [(["─" * width for width in widths], plain)]
-    return [(" " * gap).join(_pad(line[i], widths[i], i < levels, flags[i]) for i in chosen).rstrip()
-            for line, flags in [*lines, *zip(cells, bold, strict=True)]]
-
-
-def _pad(text: str, width: int, left: bool, strong: bool) -> str:
-    padded = text.ljust(width) if left else text.rjust(width)
-    return padded.replace(text, f"\x1b[1m{text}\x1b[0m") if strong and text else padded
-
-
-def _widths(heads: list[str], cells: list[list[str]]) -> list[int]:
-    """Each column as wide as its longest cell or the longest word of its heading."""
-    return [max([1, *map(len, _pieces(head)), *(len(line[i]) for line in cells)]) for i, head in enumerate(heads)]
-
-
-def _total(widths: list[int], gap: int) -> int:
-    return sum(widths) + gap * (len(widths) - 1)
-
-
-def _pieces(head: str) -> list[str]:
-    """Pieces of a heading that stay together: it may break at a space or after an underscore."""
-    return head.replace("_", "_ ").split()
-
-
-def _wrap(head: str, width: int) -> list[str]:
-    lines: list[str] = []
-    for word in head.split():
-        glue = " "
-        for piece in _pieces(word):
-            if lines and len(lines[-1] + glue + piece) <= width:
-                lines[-1] += glue + piece
-            else:
-                lines.append(piece)
-            glue = ""
-    return lines or [""]
-
-
-def _labels(label: Any) -> tuple[Any, ...]:
-    return label if isinstance(label, tuple) else (label,)
+def _plain(text: str) -> str:
+    """Without what would steer a terminal: control characters, marks of direction."""
+    return "".join(c if c.isprintable() else " " if c.isspace() else "\ufffd" for c in text)
 
 
 def _show(value: Any) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return NOT_RUN
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _fixed(value: float, digits: int) -> str:
-    """Fixed decimals, without the minus sign of a value that rounds to zero."""
-    text = f"{value:.{digits}f}"
-    return text.lstrip("-") if float(text) == 0 else text
-
-
-def _times(value: float | None, factor: float) -> float | None:
-    return None if value is None else value * factor
 
 
 def _leading(text: str) -> float:
