@@ -183,7 +183,7 @@ def test_time_distributed_linear_layers_and_odd_ways() -> None:
         torch.testing.assert_close(run(small, x), kept @ model.out.weight[:, 1:].T + model.out.bias)
 
 
-def biased(layer: nn.Module, which: int | list[int] | slice, value: float) -> None:
+def biased(layer: nn.Module, which: int | list[int] | slice, value: float | Tensor) -> None:
     with torch.no_grad():
         layer.get_parameter("bias")[which] = value
 
@@ -223,6 +223,32 @@ def test_dead_only_behind_a_relu() -> None:
     assert pruning.dead_filters(model, images()) == {"0": [2], "1": [], "3": [0]}
     small, lost = pruning.lossless(model, images())
     assert lost == {"0": [2]} and small[0].out_channels == 3  # pyright: ignore[reportIndexIssue]
+
+
+@pytest.mark.parametrize("activation", [
+    lambda a: torch.where(a > 0, a, 0), lambda a: torch.where(a > 0, a, 0).clamp(max=6),
+    lambda a: torch.nan_to_num(a).relu(), lambda a: a.fmax(a.new_zeros(())).fmin(a.new_ones(())),
+    lambda a: torch.nan_to_num(a.sigmoid()),
+    lambda a: a.masked_fill(~(a > 0), 0), lambda a: torch.nan_to_num(-a).relu().clamp(max=1)])
+def test_activations_that_swallow_marks(activation: Callable[[Tensor], Tensor]) -> None:
+    """What is not a number, or without bounds, does not come through these: filters are found all the same."""
+    with seeded(0, "init"):
+        model = Wired(lambda net, x: net.conv2(net.norm(activation(net.conv1(x.flip(1))))),
+                      norm=nn.BatchNorm2d(4)).eval()
+    x = images()
+    x[0] = 0
+    biased(model.conv1, [0, 1], torch.tensor([1e-3, -1e-3]))  # on the first image one is 0, the links are found on it
+    biased(model.conv1, 2, -1e3)
+    for sign in (1, -1):
+        with torch.no_grad():
+            model.conv1.weight *= sign
+        hidden = activation(model.conv1(x.flip(1)))
+        expected = [i for i in range(4) if not bool(hidden[:, i].any())]
+        assert pruning.dead_filters(model, x)["conv1"] == expected
+        with masked(model, {"norm": [1, 3]}):
+            wanted = run(model, x)
+        assert not torch.equal(wanted, run(model, x))
+        torch.testing.assert_close(run(pruning.remove(model, x, {"conv1": [1, 3]}), x), wanted)
 
 
 def test_dead_behind_a_norm() -> None:
@@ -309,6 +335,8 @@ def fixed_sizes(net: Any, x: Tensor) -> Tensor:
 
 
 REFUSED: list[tuple[nn.Module, str, str]] = [
+    (Wired(lambda net, x: net.conv2(torch.heaviside(net.conv1(x), x.new_zeros(())))), "conv1",
+     "filters are followed by their gradients, which this network does not have: derivative for aten::heaviside"),
     (Wired(lambda net, x: net.conv2(net.conv2(net.conv1(x)))), "conv1",
      "conv2 reads conv1 together with conv2, a sum or the like"),
     (Wired(lambda net, x: net.conv2(net.conv1(x)) * net.conv1(x.flip(2))), "conv1",
