@@ -185,7 +185,7 @@ class Bent(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = functional.conv1d(self.a(x), self.weight).relu()  # the ReLU of the functional layer, not of a
-        x = self.b(x).clamp(min=0, max=5)                     # no ReLU
+        x = self.b(x).clamp(min=-1, max=5)                    # no ReLU
         return self.c(x).flatten(1)[:, :2].relu()             # no longer c's filters
 
 
@@ -193,6 +193,17 @@ def test_a_layer_without_a_relu_is_looked_at_as_it_is() -> None:
     before, after = (influence.filter_influence(Bent(), windows(), at=at) for at in influence.AT)
     for name in ("a", "b", "c"):
         assert bool((before[name].activation < 0).any())
+        torch.testing.assert_close(after[name].activation, before[name].activation, atol=0, rtol=0)
+        torch.testing.assert_close(after[name].gradient, before[name].gradient, atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("relu", [
+    lambda s: s * functional.relu6(s + 3, inplace=True) / 6, lambda s: s * (functional.hardtanh(s + 3, 0, 6) / 6),
+    lambda s: (s + 3).clamp(0, 6).mul(s).div(6)])
+def test_a_bounded_relu_that_scales_a_value_is_no_activation(relu: Callable[[Tensor], Tensor]) -> None:
+    """A hard swish by hand: its gate alone is not what the layer gives."""
+    before, after = (influence.filter_influence(Written(relu), windows(), at=at) for at in influence.AT)
+    for name in before:
         torch.testing.assert_close(after[name].activation, before[name].activation, atol=0, rtol=0)
         torch.testing.assert_close(after[name].gradient, before[name].gradient, atol=0, rtol=0)
 

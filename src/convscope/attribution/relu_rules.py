@@ -1,7 +1,7 @@
 """Other backward rules for the ReLU: deconvolution and guided backpropagation are the gradient with one of them.
 
-The rules hold for every kind of ReLU (module, functional, method, in-place, reused, clamp at 0), since torch's own
-calls are caught while the network runs; nothing in the network is touched.
+The rules hold for every kind of ReLU that `relus.Watch` finds while the network runs (module, functional, method,
+in place, reused, clamp at 0, by hand); nothing in the network is touched.
 """
 
 from collections.abc import Callable
@@ -9,49 +9,34 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
-from torch.overrides import TorchFunctionMode
 
-from convscope import gradients
+from convscope import gradients, relus
 from convscope.gradients import Target
 
-Rule = Callable[[Tensor, bool], Tensor]  # of a ReLU's input, and whether it works in place
-
-# How torch's own functions are treated: at once, in place, or as a clamp whose limits decide.
-RELU = {torch.relu: "relu", functional.relu: "relu", Tensor.relu: "relu", torch.relu_: "relu_", Tensor.relu_: "relu_",
-        **dict.fromkeys((torch.clamp, torch.clamp_min, torch.clip, Tensor.clamp, Tensor.clamp_min, Tensor.clip),
-                        "clamp"),
-        **dict.fromkeys((torch.clamp_, torch.clamp_min_, torch.clip_, Tensor.clamp_, Tensor.clamp_min_, Tensor.clip_),
-                        "clamp_")}
-# Activations for which the rules are not defined: a network with one of them is refused by its name.
-REFUSED = frozenset({"gelu", "silu", "elu", "selu", "celu", "leaky_relu", "prelu", "rrelu", "relu6", "hardtanh",
-                     "hardswish", "hardsigmoid", "mish", "softplus", "softsign", "sigmoid", "logsigmoid", "tanh",
-                     "tanhshrink", "hardshrink", "softshrink", "threshold", "glu"})
+Rule = Callable[[Tensor], Tensor]  # of a ReLU's input: its output, with a gradient of the rule's own
+TAKE = "take gradient, smoothgrad or integrated_gradients"
 
 
 class Deconvolution(torch.autograd.Function):
     """Zeiler and Fergus 2014: 1{dl/dx > 0} dl/dx, whatever the activation was."""
 
     @staticmethod
-    def forward(ctx: Any, s: Tensor, inplace: bool) -> Tensor:
-        if inplace:
-            ctx.mark_dirty(s)
-            return s.relu_()
+    def forward(ctx: Any, s: Tensor) -> Tensor:
         return s.relu()
 
     @staticmethod
     def backward(ctx: Any, *grad: Tensor) -> Any:
-        return _positive(grad[0]), None
+        return _positive(grad[0])
 
 
-def deconvolution(s: Tensor, inplace: bool) -> Tensor:
+def deconvolution(s: Tensor) -> Tensor:
     """relu(s), whose gradient is Zeiler and Fergus's."""
-    return Deconvolution.apply(s, inplace)  # pyright: ignore[reportReturnType]
+    return Deconvolution.apply(s)  # pyright: ignore[reportReturnType]
 
 
-def guided(s: Tensor, inplace: bool) -> Tensor:
+def guided(s: Tensor) -> Tensor:
     """relu(s), whose gradient is that of Springenberg et al. 2014: 1{s > 0} 1{dl/dx > 0} dl/dx."""
-    x = s.relu_() if inplace else s.relu()
+    x = s.relu()
     if x.requires_grad:
         x.register_hook(_positive)  # then torch's own rule follows
     return x
@@ -60,7 +45,8 @@ def guided(s: Tensor, inplace: bool) -> Tensor:
 def gradient_by(rule: Rule, model: nn.Module, x: Tensor, target: Target, batch_size: int) -> Tensor:
     """Like x: the gradient of the target's score with this rule for every ReLU.
 
-    Raises ValueError for a network that uses another activation, or no ReLU at all, besides what `gradient` raises.
+    Raises ValueError for a network that uses another activation (bounded ReLUs too), what may be a ReLU but cannot be
+    told, or no ReLU at all, besides what `gradient` raises.
     """
     with gradients.borrowed(model) as network:
         x, target = gradients.checked(network, x, target)
@@ -76,37 +62,28 @@ def gradient_by(rule: Rule, model: nn.Module, x: Tensor, target: Target, batch_s
         return gradients.in_batches(one, x, target, batch_size)
 
 
-class _Rules(TorchFunctionMode):
-    """Catches torch's ReLUs while active and gives them the rule; refuses other activations by name."""
+class _Rules(relus.Watch):
+    """Gives torch's ReLUs the rule while active; refuses by name other activations, and what may be a ReLU."""
 
     def __init__(self, rule: Rule) -> None:
         super().__init__()
         self.rule = rule
         self.used = 0
 
-    def __torch_function__(self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        kind = RELU.get(func)
-        if kind is None:
-            name = getattr(func, "__name__", "").strip("_")
-            if name in REFUSED:
-                raise ValueError(f"rules for ReLUs do not apply to {name}, which this network uses; take gradient, "
-                                 "smoothgrad or integrated_gradients")
-            return func(*args, **kwargs)
-        if kind.startswith("clamp") and not _from_zero(args, kwargs):
-            return func(*args, **kwargs)
-        inplace = kind.endswith("_") or (kind == "relu" and bool(kwargs.get("inplace", args[1:] and args[1])))
-        self.used += 1
-        return self.rule(args[0] if args else kwargs["input"], inplace)
+    def meet(self, call: relus.Call) -> Tensor:
+        if call.kind == "unclear":
+            raise ValueError(f"rules for ReLUs may apply to {call.name}, with which this network cuts values at 0 in a "
+                             f"way that cannot be told from a ReLU; write torch.relu, or {TAKE}")
+        if call.kind != "relu":
+            by_hand = " of a value and its own sign" if call.by_hand else ""
+            raise ValueError(f"rules for ReLUs do not apply to {call.name}{by_hand}, which this network uses; {TAKE}")
+        if not torch.is_grad_enabled():  # as in an autograd.Function, which has a gradient of its own
+            raise ValueError(f"rules for ReLUs do not reach {call.name} where torch records no gradient (no_grad, a "
+                             f"torch.autograd.Function); write torch.relu, or {TAKE}")
+        self.used += call.s.requires_grad
+        value = self.rule(call.s)
+        return value if call.factor == 1 else call.factor * value
 
 
 def _positive(grad: Tensor) -> Tensor:
     return grad.clamp(min=0)
-
-
-def _from_zero(args: Any, kwargs: Any) -> bool:
-    """Whether a call to clamp or clamp_min cuts at 0 and nowhere else."""
-    low = kwargs.get("min", args[1] if len(args) > 1 else None)
-    high = kwargs.get("max", args[2] if len(args) > 2 else None)
-    low = low.item() if isinstance(low, Tensor) and low.numel() == 1 else low
-    return high is None and isinstance(low, (int, float)) and low == 0

@@ -1,29 +1,19 @@
 """Influence (Siddiqui et al. 2019, TSViz, section 3.2): what each filter does to the output, each input to a filter."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.overrides import TorchFunctionMode
 
 from convscope import gradients
 from convscope.family import Count
+from convscope.features.live_taps import BEHIND, named, run
 from convscope.gradients import Target
 
 VERSION = 1
 AT = ("preactivation", "activation")
-CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
-RELU = {torch.relu, functional.relu, Tensor.relu, torch.relu_, Tensor.relu_}
-CLAMP = {torch.clamp, torch.clamp_min, torch.clip, Tensor.clamp, Tensor.clamp_min, Tensor.clip,
-         torch.clamp_, torch.clamp_min_, torch.clip_, Tensor.clamp_, Tensor.clamp_min_, Tensor.clip_}
-# Calls of torch with which the next layer begins, as a module or not: no later ReLU belongs to the one before.
-LAYER = {functional.conv1d, functional.conv2d, functional.conv3d, functional.conv_transpose1d,
-         functional.conv_transpose2d, functional.conv_transpose3d, functional.linear, torch.matmul, Tensor.matmul,
-         Tensor.__matmul__}
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,12 +48,14 @@ def filter_influence(model: nn.Module, x: Tensor, *, target: Target | None = Non
     x [B, ...] is what the model takes, or uint8 [B, T] for a network of texts. The output explained is `target`, one
     number for all or int64 [B]; None is the only output of a forecaster and the predicted class of a classifier.
     `layers` are modules that run once and give [B, F, ...] (default: every Conv1d and Conv2d that does). With
-    at="activation" it is the gradient for the output of the first ReLU that torch calls after the layer and before the
-    next one, as the authors' code takes it: filters that are dead, and have none for z, then get some. A layer without
-    such a ReLU is looked at as it is. Where the output does not depend on a layer, the gradient is 0.
+    at="activation" it is the gradient for the output of the first ReLU, bounded or not (`relus.Watch`), that torch
+    calls after the layer and before the next one, as the authors' code takes it: filters that are dead, and have none
+    for z, then get some. A layer without such a ReLU is looked at as it is. Where the output does not depend on a
+    layer, the gradient is 0.
 
     One forward and one backward pass for each batch. The model is in eval mode meanwhile and the same afterwards.
-    Raises ValueError for other layers, inputs, targets or models, and where scores are not finite.
+    Raises ValueError for other layers, inputs, targets or models, where scores are not finite, and at="activation"
+    where a layer's output is cut at 0 in a way that cannot be told from a ReLU.
     """
     with gradients.borrowed(model) as network:
         x, classes_B = gradients.checked(network, x, 0 if target is None else target, texts=True)
@@ -115,7 +107,7 @@ def input_saliency(model: nn.Module, x: Tensor, *, target: Target | None = None,
         for part in _parts(x, batch_size):
             leaf = x[part].detach().requires_grad_()
             # A copy: a network may begin with a ReLU in place, which a leaf does not take.
-            score_BK, taken = _run(network, leaf.clone(), [] if layer is None else [layer], "activation")
+            score_BK, taken = run(network, leaf.clone(), [] if layer is None else [layer], BEHIND)
             if layer is None or filter is None:
                 wanted = _explained(score_BK, None if target is None else classes_B[part])
             else:
@@ -134,14 +126,16 @@ def dead(model: nn.Module, x: Tensor, *, layers: Sequence[str] | None = None,
          batch_size: Count = 256) -> dict[str, Tensor]:
     """Name -> bool [B, F] on the CPU: filters whose activation, after the ReLU, is 0 at every position of an input.
 
-    x and layers are those of `filter_influence`; a layer without a ReLU is judged by its output.
+    x and layers are those of `filter_influence`, and what is raised is the same. Any other activation is as good as a
+    ReLU here; a layer without one is judged by its output.
     """
     found: dict[str, list[Tensor]] = {}
     with gradients.borrowed(model) as network, torch.no_grad():
         x, _ = gradients.checked(network, x, 0, texts=True)
-        names = _names(network, layers)
+        names = named(network, layers)
         for part in _parts(x, batch_size):
-            for name, activation in _run(network, x[part], names, "activation", strict=layers is not None)[1].items():
+            for name, activation in run(network, x[part], names, (*BEHIND, "other"),
+                                        strict=layers is not None)[1].items():
                 found.setdefault(name, []).append((_flat(activation) == 0).all(dim=2).cpu())
     return {name: torch.cat(parts) for name, parts in found.items()}
 
@@ -167,10 +161,10 @@ def _influence(network: nn.Module, x: Tensor, explained: Callable[[Tensor, slice
     """Of a borrowed network: the gradients of `explained(score_BK, part)` [B] for all layers."""
     if at not in AT:
         raise ValueError(f"at must be one of {', '.join(AT)}, got {at!r}")
-    names = _names(network, layers)
+    names = named(network, layers)
     found: dict[str, list[tuple[Tensor, Tensor]]] = {}
     for part in _parts(x, batch_size):
-        score_BK, taken = _run(network, x[part], names, at, strict=layers is not None)
+        score_BK, taken = run(network, x[part], names, BEHIND if at == AT[1] else (), strict=layers is not None)
         # In eval mode an input's score depends on no other input, so the sum keeps them apart.
         total = explained(score_BK, part).sum()
         if not total.requires_grad:
@@ -180,96 +174,6 @@ def _influence(network: nn.Module, x: Tensor, explained: Callable[[Tensor, slice
             found.setdefault(name, []).append((slope.cpu(), activation.detach().cpu()))
     return {name: Influence(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
             for name, parts in found.items()}
-
-
-def _run(network: nn.Module, x: Tensor, names: Sequence[str], at: str, *,
-         strict: bool = True) -> tuple[Tensor, dict[str, Tensor]]:
-    """The scores of x, and what each layer put out, in the scores' graph; not strict: without layers that run twice."""
-    taken: dict[str, list[Tensor]] = {}
-    mode = _Activations(taken)
-
-    def take(name: str) -> Callable[..., Tensor]:
-        def hook(module: nn.Module, _: Any, output: Any) -> Tensor:
-            if not isinstance(output, Tensor) or output.ndim < 2 or not output.is_floating_point() or (
-                    isinstance(module, nn.Linear) and output.ndim > 2):
-                found = _kind(output) if isinstance(output, Tensor) else type(output).__name__
-                raise ValueError(f"the layer {name} must give filters [B, F, ...], got {found}; choose another")
-            kept = _kept(output)
-            taken.setdefault(name, []).append(kept)
-            mode.waiting.append(name)
-            return kept.clone()  # so that a ReLU that works in place leaves what is kept alone
-        return hook
-
-    handles = []
-    try:
-        for name in names:
-            handles.append(gradients.layer(network, name).register_forward_hook(take(name)))
-        with mode if at == "activation" else nullcontext():
-            score_BK = gradients.logits(network, x)
-    finally:
-        for handle in handles:
-            handle.remove()
-    if not bool(score_BK.isfinite().all()):
-        where = (~score_BK.isfinite().all(dim=1)).nonzero()[0].item()
-        raise ValueError(f"the model's scores must be finite, got NaN or infinity for input {where} of the batch")
-    often = {name: len(taken.get(name, ())) for name in names if len(taken.get(name, ())) != 1}
-    if strict and often:
-        name, runs = next(iter(often.items()))
-        raise ValueError(f"the layer {name} must run once for an input, it ran {runs} times; choose another")
-    if names and len(often) == len(set(names)):
-        raise ValueError(f"{type(network).__name__} has no Conv1d or Conv2d that runs once: name its layers")
-    return score_BK, {name: found[0] for name, found in taken.items() if len(found) == 1}
-
-
-class _Activations(TorchFunctionMode):
-    """While active, the next ReLU's output replaces what a layer put out, until another layer begins."""
-
-    def __init__(self, taken: dict[str, list[Tensor]]) -> None:
-        super().__init__()
-        self.taken = taken
-        self.waiting: list[str] = []  # layers that have ended, for whose ReLU it is not too late
-
-    def __torch_function__(self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        if func in LAYER:
-            self.waiting.clear()
-        if not self.waiting or not (func in RELU or (func in CLAMP and _from_zero(args, kwargs))):
-            return func(*args, **kwargs)
-        s = args[0] if args else kwargs["input"]
-        fitting = [name for name in self.waiting if self.taken[name][-1].shape[:2] == s.shape[:2]]
-        if not fitting:
-            return func(*args, **kwargs)
-        self.waiting.clear()
-        kept = _kept(s.relu())
-        for name in fitting:
-            self.taken[name][-1] = kept
-        in_place = func.__name__.endswith("_") or (func is functional.relu and bool(
-            kwargs.get("inplace", args[1:] and args[1])))
-        # Copied into s: also a network that drops what the call returns and goes on with s goes on through `kept`.
-        return s.copy_(kept) if in_place else kept.clone()
-
-
-def _kept(value: Tensor) -> Tensor:
-    """The value in its graph or, where nothing before takes a gradient (texts, x itself), at the start of one."""
-    return value if value.requires_grad else value.detach().requires_grad_()
-
-
-def _from_zero(args: Any, kwargs: Any) -> bool:
-    """Whether a call to clamp or clamp_min cuts at 0 and nowhere else."""
-    low = kwargs.get("min", args[1] if len(args) > 1 else None)
-    high = kwargs.get("max", args[2] if len(args) > 2 else None)
-    return high is None and isinstance(low, (int, float)) and low == 0
-
-
-def _names(network: nn.Module, layers: Sequence[str] | None) -> list[str]:
-    if layers is not None:
-        if isinstance(layers, str) or not len(layers):
-            raise ValueError(f"layers must be a list of names, at least one, got {layers!r}")
-        return list(dict.fromkeys(layers))
-    names = [name for name, module in network.named_modules() if isinstance(module, CONVOLUTIONS)]
-    if not names:
-        raise ValueError(f"{type(network).__name__} has no Conv1d or Conv2d that runs once: name its layers")
-    return names
 
 
 def _explained(score_BK: Tensor, target: Tensor | None) -> Tensor:
