@@ -1,5 +1,7 @@
 """Receptive fields against the formula, against changing single pixels, and on real graphs."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 import torchvision
@@ -59,6 +61,115 @@ def test_changing_one_pixel_after_the_other() -> None:
     reached = changed.view(20, 20).nonzero()
     rows, columns = ((int(reached[:, d].min()), int(reached[:, d].max())) for d in (0, 1))
     assert (field.rows, field.columns) == (rows, columns)
+
+
+class Between(nn.Module):
+    """Something between the image, 1 or 4 channels of it, and a convolution `conv` of 3 x 3."""
+
+    def __init__(self, way: Callable[[Tensor], Tensor], channels: int = 1, kernel: int = 1) -> None:
+        super().__init__()
+        with seeded(3, "init"):
+            self.spread = nn.Conv2d(1, channels, kernel, padding=kernel // 2)
+            self.conv, self.head = nn.Conv2d(channels, 4, 3, padding=1), nn.Linear(4, 2)
+        self.way = way
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.conv(self.way(self.spread(x))).relu().mean((2, 3)))
+
+
+def filtered(kernel: list[list[float]], x: Tensor) -> Tensor:
+    size = len(kernel)
+    weight = torch.tensor(kernel, dtype=x.dtype).expand(x.shape[1], 1, size, size)
+    return functional.conv2d(x, weight, padding=size // 2, groups=x.shape[1])
+
+
+SOBEL = [[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]]
+SRM = [[-1.0, 2, -2, 2, -1], [2, -6, 8, -6, 2], [-2, 8, -12, 8, -2], [2, -6, 8, -6, 2], [-1, 2, -2, 2, -1]]
+SIGNED: dict[str, Callable[[Tensor], Tensor]] = {
+    "sobel": lambda x: filtered(SOBEL, x).relu(), "high pass": lambda x: functional.relu6(filtered(SRM, x)),
+    "one side": lambda x: filtered([[0.0, 0, 0], [-1, 1, 0], [0, 0, 0]], x),
+    "edges": lambda x: (filtered(SOBEL, x) ** 2 + filtered(SOBEL, x.mT).mT ** 2).sqrt(),
+    "modulus": lambda x: filtered(SOBEL, x).abs(), "by hand": lambda x: filtered(SOBEL, x) * (filtered(SOBEL, x) > 0),
+    "minus a mean": lambda x: (x - functional.avg_pool2d(x, 5, 1, 2)).relu(), "of two means": lambda x: functional.gelu(
+        functional.avg_pool2d(x, 3, 1, 1) - functional.avg_pool2d(x, 5, 1, 2)),
+    "minus the pixel": lambda x: functional.max_pool2d(x, 3, 1, 1) - x,
+    "least": lambda x: -functional.max_pool2d(-x, 3, 1, 1),
+    "inverted": lambda x: (1 - functional.avg_pool2d(x, 3, 1, 1)).clamp(min=0), "steps": lambda x: torch.diff(
+        x, dim=3, prepend=x[..., :1]).relu(), "larger": lambda x: functional.avg_pool2d(x, 3, 1, 1).maximum(x),
+    "a gate": lambda x: x * (filtered(SOBEL, x) > 0),
+    "a part": lambda x: functional.pad(x[:, :, 2:, :-3], (3, 0, 0, 2)),
+    "bicubic": lambda x: functional.interpolate(x[:, :, ::2, ::2], scale_factor=2, mode="bicubic")}
+GLOBAL: dict[str, Callable[[Tensor], Tensor]] = {
+    "group norm": lambda x: functional.group_norm(x, 2).relu(), "instance norm": functional.instance_norm,
+    "layer norm": lambda x: functional.layer_norm(x, x.shape[1:]).relu(),
+    "batch norm": lambda x: torch.cat([functional.batch_norm(one[None], None, None, training=True) for one in x]),
+    "response norm": lambda x: x * x.norm(dim=(2, 3), keepdim=True) / x.norm(dim=(2, 3), keepdim=True).mean(1, True),
+    "minus the mean": lambda x: (x - x.mean((2, 3), keepdim=True)).relu(),
+    "plus the least": lambda x: x + x[:, :1].amin((1, 2, 3), keepdim=True),
+    "minus the largest": lambda x: x - x.flatten(2).max(2).values[..., None, None], "scaled": lambda x: x * torch.rsqrt(
+        (x ** 2).mean((2, 3), keepdim=True)), "attention": lambda x: x * x.mean((2, 3), keepdim=True).sigmoid()}
+PLACES: dict[str, Callable[[Tensor], Tensor]] = {
+    "layer norm": lambda x: functional.gelu(functional.layer_norm(x.movedim(1, -1), x.shape[1:2])).movedim(-1, 1),
+    "response norm": lambda x: functional.local_response_norm(x, 3),
+    "normalised": lambda x: functional.normalize(x, dim=1)}
+
+
+def changed(model: nn.Module, size: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """The rows and columns of the pixels that change the central unit of `conv`: each by itself, on random images."""
+    taken: list[Tensor] = []
+    handle = model.get_submodule("conv").register_forward_hook(
+        lambda _, __, output: taken.append(output[:, :, size // 2, size // 2]))  # pyright: ignore[reportArgumentType]
+    found = torch.zeros(size * size, dtype=torch.bool)
+    with torch.no_grad():
+        for image in torch.rand(3, 1, 1, size, size, dtype=torch.float64, generator=torch_rng(0, "images")):
+            for change in (-5.0, -1.0, 1.0, 5.0):
+                pixels = torch.eye(size * size, dtype=torch.float64).view(-1, 1, size, size)
+                model.double().eval()(torch.cat([image, image + change * pixels]))
+                unit = taken.pop()
+                found |= ((unit[1:] - unit[0]).abs() > 1e-9).any(dim=1)
+    handle.remove()
+    reached = found.view(size, size).nonzero()
+    rows, columns = ((int(reached[:, d].min()), int(reached[:, d].max())) for d in (0, 1))
+    return rows, columns
+
+
+@pytest.mark.parametrize("name", SIGNED)
+def test_fixed_filters_of_any_sign(name: str) -> None:
+    """Filters that are no weights, and what is subtracted, are neither lost nor made larger than they are."""
+    model = Between(SIGNED[name])
+    field = theoretical(model, "conv", shape=(1, 12, 12))
+    assert (field.rows, field.columns) == changed(model, 12)
+
+
+@pytest.mark.parametrize("larger", [torch.maximum, lambda a, b: torch.where(a > b, a, b), lambda a, b: a.fmax(b),
+                                    lambda a, b: -torch.min(-a, other=-b)])
+def test_of_a_maximum_both_count(larger: Callable[[Tensor, Tensor], Tensor]) -> None:
+    """Also the one that is never the larger on the image at hand."""
+    model = Between(lambda x: larger(functional.avg_pool2d(x, 5, 1, 2) - 100, x))
+    assert theoretical(model, "conv", shape=(1, 12, 12)).width == 7
+
+
+@pytest.mark.parametrize("name", GLOBAL)
+def test_statistics_over_the_map_bring_in_every_pixel(name: str) -> None:
+    model = Between(GLOBAL[name], channels=4, kernel=3)
+    field = theoretical(model, "conv", shape=(1, 12, 12))
+    assert (field.rows, field.columns) == changed(model, 12) == ((0, 11), (0, 11))
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_statistics_of_one_place_bring_in_none(name: str) -> None:
+    model = Between(PLACES[name], channels=4, kernel=3)
+    field = theoretical(model, "conv", shape=(1, 12, 12))
+    assert (field.rows, field.columns) == changed(model, 12) == ((4, 8), (4, 8))
+
+
+@pytest.mark.parametrize("norm", [nn.GroupNorm(2, 4), nn.GroupNorm(1, 4, affine=False), nn.InstanceNorm2d(4),
+                                  nn.BatchNorm2d(4, track_running_stats=False)])
+def test_norms_as_modules(norm: nn.Module) -> None:
+    layers = (nn.Conv2d(1, 4, 3, padding=1), norm, nn.ReLU(True), nn.Conv2d(4, 4, 3, padding=1))
+    assert theoretical(headed(*layers), "0", shape=(1, 20, 20)).width == 20
+    tracked = (layers[0], nn.InstanceNorm2d(4, track_running_stats=True), *layers[2:])
+    assert theoretical(headed(*tracked), "0", shape=(1, 20, 20)).width == 5
 
 
 def test_the_effective_field_lies_within() -> None:

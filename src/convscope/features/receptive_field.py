@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.overrides import TorchFunctionMode
 
-from convscope import gradients
+from convscope import gradients, relus
 from convscope.family import Count
+from convscope.rng import torch_rng
 
 VERSION = 1
 MASS = 0.9545  # of a Gaussian within two standard deviations, as in Luo 2016
@@ -37,18 +37,23 @@ class Field:
 def theoretical(model: nn.Module, layer: str, *, shape: Sequence[int], unit: tuple[int, int] | None = None) -> Field:
     """The field of the unit at place (row, column) of a layer's output (default: the central one) in images of `shape`.
 
-    Measured along the real graph, branches included: a copy of the network gets positive weights, identities for its
-    batch norms and means for its maxima; then the gradient on an image of ones is above 0 exactly where a pixel can
-    reach the unit. Raises ValueError for a layer that there is not or whose output is no map.
+    Measured along the real graph, branches included: a copy of the network gets positive random weights, identities for
+    its activations and batch norms and means for its maxima; then the gradient on a random image is not 0 exactly where
+    a pixel can reach the unit. Filters that are no parameters stay what they are, whatever their signs. Norms whose
+    statistics are over places at evaluation (group, instance and layer norms over a map, batch norms without running
+    statistics) bring in every pixel of theirs. Raises ValueError for a layer that there is not or whose output is no
+    map.
     """
+    rng = torch_rng(0, "receptive field")  # any weights and pixels do, but those by chance at which effects cancel
     with gradients.borrowed(model) as network:
         twin = copy.deepcopy(network).to("cpu", torch.float64)
     with gradients.borrowed(twin) as network:
-        _open(network)
-        x = torch.ones(1, *shape, dtype=torch.float64, requires_grad=True)
-        with _Means():
-            reached = _central(network, layer, x, unit)
-            found = torch.autograd.grad(reached, x)[0][0].sum(dim=0) > 0
+        _open(network, rng)
+        x = _positive(torch.empty(1, *shape, dtype=torch.float64), rng).requires_grad_()
+        with _Linear():
+            central_F = _central(network, layer, x, unit)[0]
+            reached = (central_F * _positive(torch.empty_like(central_F), rng)).sum()
+            found = (torch.autograd.grad(reached, x)[0][0] != 0).any(dim=0)
     rows, columns = (found.any(dim=d).nonzero()[:, 0] for d in (1, 0))
     if not len(rows):
         raise ValueError(f"no pixel reaches {layer}: a dead branch, or an activation that cuts positive values")
@@ -66,7 +71,7 @@ def effective(model: nn.Module, layer: str, x: Tensor, *, unit: tuple[int, int] 
         x, _ = gradients.checked(network, x, 0)
         for part in x.split(batch_size):
             part = part.detach().requires_grad_()
-            total += torch.autograd.grad(_central(network, layer, part, unit), part)[0].abs().sum(dim=(0, 1))
+            total += torch.autograd.grad(_central(network, layer, part, unit).sum(), part)[0].abs().sum(dim=(0, 1))
     return total / len(x)
 
 
@@ -87,7 +92,7 @@ def output_size(size: int, *, kernel: int, stride: int = 1, padding: int = 0, di
 
 
 def _central(network: nn.Module, layer: str, x: Tensor, unit: tuple[int, int] | None) -> Tensor:
-    """The sum over inputs and channels of a layer's output at one place, in x's graph."""
+    """[B, F]: a layer's output at one place, in x's graph."""
     taken: list[Any] = []
 
     def take(_: nn.Module, __: Any, output: Any) -> Any:
@@ -105,35 +110,55 @@ def _central(network: nn.Module, layer: str, x: Tensor, unit: tuple[int, int] | 
     row, column = (height // 2, width // 2) if unit is None else unit
     if not (0 <= row < height and 0 <= column < width):
         raise ValueError(f"{layer} is {height} x {width}, it has no place {(row, column)}")
-    return taken[0][:, :, row, column].sum()
+    return taken[0][:, :, row, column]
+
+
+def _positive(values: Tensor, rng: torch.Generator) -> Tensor:
+    """Filled at random, in place, between 0.5 and 1: no sum of them is 0, no two need be equal."""
+    return values.uniform_(0.5, 1.0, generator=rng)
 
 
 @torch.no_grad()
-def _open(network: nn.Module) -> None:
-    """Positive weights that keep the scale, no biases, and batch norms that do nothing."""
+def _open(network: nn.Module, rng: torch.Generator) -> None:
+    """Positive weights that about keep the scale, no biases, and batch norms with statistics that do nothing."""
     for name, value in network.named_parameters():
-        value.fill_(0.0 if name.endswith("bias") else 1.0 / value[0].numel() if value.ndim > 1 else 1.0)
+        if name.endswith("bias"):
+            value.fill_(0.0)
+        else:
+            _positive(value, rng).div_(0.75 * (value[0].numel() if value.ndim > 1 else 1))
     for module in network.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.running_mean is not None:
             for value, fill in ((module.weight, 1.0), (module.running_mean, 0.0), (module.running_var, 1.0)):
                 if value is not None:
                     value.fill_(fill)
 
 
-class _Means(TorchFunctionMode):
-    """Means in the place of maxima, so that every pixel of a window passes its gradient; no layer norms."""
+class _Linear(relus.Watch):
+    """Activations that let everything through, and means in the place of maxima, so that all of a window counts."""
 
-    MAXIMA = {functional.max_pool2d, torch.max_pool2d}
+    POOLS = {functional.max_pool2d, torch.max_pool2d}
+
+    def meet(self, call: relus.Call) -> Tensor:
+        if call.by_hand and call.kind != "relu":
+            return call.run() + call.s  # of another value, perhaps, by the sign of s
+        value = call.run()
+        return call.s if value.shape == call.s.shape else value
 
     def __torch_function__(self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
         if func is functional.adaptive_max_pool2d:
             return functional.adaptive_avg_pool2d(*args[:2], **{k: v for k, v in kwargs.items() if k == "output_size"})
-        if func is functional.layer_norm:  # of each place by itself; on equal channels it would be 0
-            return args[0]
-        if func in self.MAXIMA:
+        if func in self.POOLS:
             return _mean_pool(*args, **kwargs)
-        return func(*args, **kwargs)
+        name = getattr(func, "__name__", "")
+        tensors = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
+        pair = [value for value in tensors if value.requires_grad]
+        if len(pair) == 2 and name in (*relus.MAXIMA, *relus.MINIMA, "where"):
+            return (pair[0] + pair[1]) / 2
+        if len(tensors) == 1 and name in ("amax", "amin", "max", "min"):
+            found, mean = func(*args, **kwargs), torch.mean(*args, **kwargs)
+            return mean if isinstance(found, Tensor) else type(found)((mean, found.indices))
+        return super().__torch_function__(func, types, args, kwargs)
 
 
 def _mean_pool(input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
