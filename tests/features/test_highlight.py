@@ -121,8 +121,9 @@ def test_max_pooling_follows_the_arg_max_alone(pool: nn.Module) -> None:
         assert x[0][found == 1].item() == pooled[c, t]  # no value comes twice in x
 
 
-def test_a_relu_that_is_off_passes_nothing() -> None:
-    model = chain(nn.Conv1d(2, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(28, 1))
+@pytest.mark.parametrize("relu", [nn.ReLU(), nn.ReLU6(), nn.Hardtanh(0, 0.5), nn.Threshold(0, 0)])
+def test_a_relu_that_is_off_passes_nothing(relu: nn.Module) -> None:
+    model = chain(nn.Conv1d(2, 4, 3), relu, nn.Flatten(), nn.Linear(28, 1))
     x = window()
     off = model[0](x)[0] <= 0  # pyright: ignore[reportIndexIssue]
     assert 0 < off.sum() < off.numel()
@@ -309,6 +310,7 @@ class Recurrent(nn.Module):
     (Turned(lambda a: a.mean(dim=2), 4), "cannot trace what runs between two and head"),
     (Turned(lambda a: functional.avg_pool1d(a, 3).flatten(1), 12), "cannot trace what runs between two and head"),
     (constant(Turned(lambda a: functional.avg_pool1d(a, 2).flatten(1), 16)), "what runs between two and head"),
+    (Turned(lambda a: a.clamp(0, 0.1).flatten(1), 36), "between two and head: besides ReLUs, values may only"),
     (Doubled(nn.Flatten(), nn.Linear(18, 2)).double(), "cannot trace what runs between 1 and the model's output"),
     (Bare(), "cannot trace Bare: it has no layers that are modules"),
     (chain(nn.Conv1d(2, 2, 1), nn.AvgPool1d(9), nn.Flatten()), "cannot trace 1, a AvgPool1d: highlighting goes"),

@@ -58,6 +58,13 @@ def test_dead_units_are_counted() -> None:
     assert not model[1]._forward_hooks
 
 
+def test_bounded_relus_have_dead_units_too() -> None:
+    x = torch.tensor([[-1.0, 2.0, 9.0, -3.0], [-2.0, -1.0, 8.0, 0.0]])
+    model = nn.Sequential(nn.ReLU6(), nn.Hardtanh(-1, 1), nn.Hardtanh(0, 1), nn.Threshold(0, 0), nn.Threshold(0.5, 0))
+    assert [(u.name, u.dead, u.total) for u in dead_units(model, x, env=ENV)] == [
+        ("0", 2, 4), ("2", 2, 4), ("3", 2, 4)]
+
+
 def test_a_relu_that_is_used_twice_is_dead_only_if_it_is_so_twice() -> None:
     class Twice(nn.Module):
         def __init__(self) -> None:

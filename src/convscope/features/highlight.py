@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from convscope import gradients
+from convscope import gradients, relus
 from convscope.family import Fraction
 from convscope.models.classifier import Classifier
 
 VERSION = 1
 SAME = (nn.Dropout, nn.Dropout1d, nn.Identity)
-TRACED = (nn.Conv1d, nn.Linear, nn.ReLU, nn.MaxPool1d, nn.Flatten, nn.BatchNorm1d, *SAME)
+TRACED = (nn.Conv1d, nn.Linear, nn.ReLU, nn.ReLU6, nn.MaxPool1d, nn.Flatten, nn.BatchNorm1d, *SAME)
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,10 @@ def highlight(model: nn.Module, x: Tensor, *, layer: str | None = None, filter: 
     x is one input [1, C, T]. The value is one position of one filter of a layer, or without a layer the model's output
     number `filter`; in its own layer it alone has relevance, 1. Maps are shaped as what the layers give, [C, T] or [K].
     Going down, a value's relevance is divided among those it was computed from: through convolutions and linear layers
-    in proportion to |weight x value below|, biases left out; through max-pooling the whole goes to the arg max; ReLUs
-    pass it where they are active, batch norms where scale and value are not 0. So each layer's total stays 1, less what
-    had no cause but biases. Entries below `threshold` times a map's maximum are dropped and not followed further.
-    A layer that runs again is called `name#2`.
+    in proportion to |weight x value below|, biases left out; through max-pooling the whole goes to the arg max; ReLUs,
+    also bounded ones, pass it where they are above 0, batch norms where scale and value are not 0. So each layer's
+    total stays 1, less what had no cause but biases. Entries below `threshold` times a map's maximum are dropped and
+    not followed further. A layer that runs again is called `name#2`.
 
     The model is a chain of Conv1d, ReLU (also as a function), MaxPool1d, BatchNorm1d, Dropout, Flatten and Linear;
     between two of them values may be reordered, chosen or padded with 0 (a transpose before a flatten), which a run
@@ -85,7 +85,7 @@ def _shared(step: _Step, relevance: Tensor) -> Tensor:
         place = functional.max_pool1d(got, module.kernel_size, module.stride, module.padding, module.dilation,
                                       module.ceil_mode, return_indices=True)[1]
         return torch.zeros_like(got).scatter_add(2, place, relevance)
-    if isinstance(module, nn.ReLU):
+    if relus.cuts_at_0(module):
         return relevance * (got > 0)
     if isinstance(module, nn.BatchNorm1d):
         scale = torch.ones(got.shape[1]) if module.weight is None else module.weight

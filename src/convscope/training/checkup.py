@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from convscope import relus
 from convscope.rng import seeded, torch_rng
 from convscope.training import machine
 from convscope.training.adapt import adapt
@@ -136,7 +137,8 @@ class Units:
 def dead_units(model: nn.Module, x: Tensor, *, env: Mapping[str, Any]) -> list[Units]:
     """Every ReLU module with the number of its units that are zero for all of x [N, ...], at every place.
 
-    A ReLU that is used several times counts as active where it is so once. Functional ones are not seen.
+    Bounded ones (ReLU6) are ReLUs too. One that is used several times counts as active where it is so once. Functional
+    ones are not seen.
     """
     active: dict[str, Tensor] = {}
 
@@ -148,7 +150,7 @@ def dead_units(model: nn.Module, x: Tensor, *, env: Mapping[str, Any]) -> list[U
         return hook
 
     handles = [module.register_forward_hook(watch(name)) for name, module in model.named_modules()
-               if isinstance(module, nn.ReLU)]
+               if relus.cuts_at_0(module)]
     device = machine.device(env)
     try:
         with (machine.settings(env, values=machine.values(x, machine.chunk(x))), machine.borrowed(model, device),
