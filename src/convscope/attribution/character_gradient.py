@@ -1,8 +1,10 @@
 """Which characters does a network look at? Gradient x input at the one-hot code (Simonyan 2014, Shrikumar 2016)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -42,6 +44,19 @@ def attribute(model: nn.Module, x: Tensor, target: Tensor, *, batch_size: Count 
             # Shrikumar 2016: gradient x input; of the symbols at a place only the one that stands there is not 0
             attribution_BT[part] = (gradient_BS1T * code_BS1T.detach()).sum(dim=(1, 2)).float().cpu()
     return attribution_BT
+
+
+def shown(model: nn.Module, x: Tensor, *, alphabet: str, class_names: Sequence[str], unknown: str) -> dict[str, Any]:
+    """Of texts x [B, T] what they say and what speaks for the class that the model gives them, as arrays.
+
+    heat float32 [B, T], text [B] (a character outside the alphabet as `unknown`), pred (class names) and prob [B].
+    """
+    symbols, names = np.array([*alphabet, unknown]), np.array(class_names)
+    with torch.no_grad():
+        probs = model(x).softmax(1)
+    pred = probs.argmax(1)
+    return {"heat": attribute(model, x, pred).numpy(), "pred": names[pred.numpy()], "prob": probs.amax(1).numpy(),
+            "text": np.array(["".join(symbols[line]) for line in x.numpy()])}
 
 
 def _check(x: Tensor, target: Tensor) -> None:

@@ -1,7 +1,7 @@
 """Does the model agree with an attribution? Deletion and insertion curves, and the check by random weights."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -51,6 +51,13 @@ def randomised(model: nn.Module, *, seed: int) -> Iterator[tuple[str, nn.Module]
         with seeded(seed, "randomised", name):
             module.reset_parameters()  # pyright: ignore[reportCallIssue]
         yield name, copied
+
+
+def left_with_random_weights(model: nn.Module, heat: Tensor, explain: Callable[[nn.Module], Tensor], *,
+                             seed: int) -> Tensor:
+    """[B]: rank correlation of heat [B, H, W] with what `explain` gives for the model with all weights random."""
+    *_, (_, random) = randomised(model, seed=seed)
+    return rank_correlation(heat, explain(random))
 
 
 def rank_correlation(a: Tensor, b: Tensor) -> Tensor:

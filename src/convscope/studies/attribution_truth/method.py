@@ -64,7 +64,10 @@ def run(cell: Cell, *, images: Count, methods: dict[str, Annotated[Bound, "attri
     one = len(x) // 2  # of a class in the middle
     shown = {"image": x[one].numpy(), "mask": mask[one]}
     for name, explain in _attributions(methods, cell.seed).items():
-        heat = localisation.heatmap(explain(model, x, y).numpy())
+        def heated(network: Any, explain: Explain = explain) -> np.ndarray:
+            return localisation.heatmap(explain(network, x, y).numpy())
+
+        heat = heated(model)
         shown[f"heat/{name}"] = heat[one]
         for metric in ("mass_accuracy", "rank_accuracy", "pointing_game"):
             yield row(metric, getattr(localisation, metric)(heat, mask).mean(), len(x), name)
@@ -73,7 +76,10 @@ def run(cell: Cell, *, images: Count, methods: dict[str, Annotated[Bound, "attri
             shown[f"{way}/{name}"] = curve_BS.mean(dim=0).cpu().numpy()
             yield row(way, float(faithfulness.area(curve_BS).mean()), len(x), name)
         if name not in CONTROLS:
-            yield row("left_with_random_weights", _left(model, x, y, heat, explain, cell.seed), len(x), name)
+            left = faithfulness.left_with_random_weights(
+                model, torch.from_numpy(heat), lambda network, heated=heated: torch.from_numpy(heated(network)),
+                seed=derive(cell.seed, "randomised") % 2**31)
+            yield row("left_with_random_weights", float(left.mean()), len(x), name)
     yield row("evidence", mask.mean(), len(x))
     cell.keep(**shown)
 
@@ -127,31 +133,10 @@ def _read_by_signal(cell: Cell, model: "nn.Module") -> tuple["Tensor", "Tensor",
 
 def _attributions(methods: dict[str, Any], seed: int) -> dict[str, Explain]:
     """Every attribution by its name as a function of model, x and target; last the controls, which know no model."""
-    import torch
+    from convscope.attribution import controls
 
     found = {name: lambda model, x, target, method=method: method.call(
         model=model, x=x, target=target, rng=torch_rng(seed, method.name)).expand_as(x)
         for name, method in methods.items()}
-    return {**found, "edges": _edges,
-            "chance": lambda model, x, target: torch.rand(x.shape, generator=torch_rng(seed, "chance"))}
-
-
-def _edges(model: "nn.Module", x: "Tensor", target: "Tensor") -> "Tensor":
-    """The length of the image's gradient, by central differences."""
-    import torch
-    from torch.nn import functional
-
-    padded = functional.pad(x, (1, 1, 1, 1), mode="replicate")
-    return torch.hypot(padded[:, :, 2:, 1:-1] - padded[:, :, :-2, 1:-1],
-                       padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2])
-
-
-def _left(model: "nn.Module", x: "Tensor", y: "Tensor", heat: np.ndarray, explain: Explain, seed: int) -> float:
-    """How much of the map is left when all weights are random."""
-    import torch
-
-    from convscope.attribution import faithfulness
-
-    *_, (_, random) = faithfulness.randomised(model, seed=derive(seed, "randomised") % 2**31)
-    without = torch.from_numpy(localisation.heatmap(explain(random, x, y).numpy()))
-    return float(faithfulness.rank_correlation(torch.from_numpy(heat), without).mean())
+    return {**found, "edges": lambda model, x, target: controls.edges(x),
+            "chance": lambda model, x, target: controls.chance(x, rng=torch_rng(seed, "chance"))}

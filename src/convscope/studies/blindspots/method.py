@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import torch
 
 VERSION = 1
+UNKNOWN = "\N{WHITE VERTICAL RECTANGLE}"  # how a character outside the alphabet is shown
 EXAMPLES = 3  # samples of each cell kept for the figure of encoded ones
 
 
@@ -132,24 +133,15 @@ def _characters(model: Any, dataset: Dataset, shown: Mapping[str, "torch.Tensor"
     For each of `shown` [n, T]: `_heat` float32 [n, T], `_text`, `_pred` (class names) and `_prob` [n]; and `label` [n].
     Nothing of a network that reads its characters in another way than through a OneHot.
     """
-    import torch
-
-    from convscope.attribution.character_gradient import attribute
+    from convscope.attribution import character_gradient
     from convscope.models.one_hot import OneHot
-    from convscope.studies.blindspots.texts import UNKNOWN
 
     if not any(isinstance(module, OneHot) for module in model.modules()):
         return {}
-    symbols, names = np.array([*dataset.alphabet, UNKNOWN]), np.array(dataset.class_names)
-    found = {"label": names[y]}
-    for name, x in shown.items():
-        with torch.no_grad():
-            probs = model(x).softmax(1)
-        pred = probs.argmax(1)
-        found |= {f"{name}_heat": attribute(model, x, pred).numpy(), f"{name}_pred": names[pred.numpy()],
-                  f"{name}_prob": probs.amax(1).numpy(),
-                  f"{name}_text": np.array(["".join(symbols[line]) for line in x.numpy()])}
-    return found
+    looked = {part: character_gradient.shown(model, x, alphabet=dataset.alphabet, class_names=dataset.class_names,
+                                             unknown=UNKNOWN) for part, x in shown.items()}
+    return {"label": np.array(dataset.class_names)[y],
+            **{f"{part}_{name}": array for part, told in looked.items() for name, array in told.items()}}
 
 
 def _ceiling(recipe: Recipe, dataset: Dataset) -> float | None:

@@ -7,7 +7,6 @@ import numpy as np
 from convscope.reporting.texts import TextPanel
 from convscope.studies.blindspots.labels import rank
 
-UNKNOWN = "\N{WHITE VERTICAL RECTANGLE}"  # how a character outside the alphabet is shown
 COLUMNS = ("without the signal", "with the signal")
 PARTS = ("carrier", "encoded")
 Sheet = tuple[str, list[list[TextPanel]]]

@@ -27,8 +27,6 @@ Ratio = Annotated[float, "at least 1"]
 Method = Literal["none", "random_over", "random_under", "smote", "tomek", "smote_tomek", "smote_least_complex",
                  "smote_most_complex", "random_under_least_complex", "random_under_most_complex"]
 METHODS: tuple[str, ...] = get_args(Method)
-# The paper's proposal keeps the least complex of several draws; the most complex one is its control.
-CHOICES = ("_least_complex", "_most_complex")
 
 
 def run(cell: Cell, *, methods: list[Method], ratios: list[Ratio], n_majority: Count, repeats: Count) -> Iterator[Row]:
@@ -40,15 +38,21 @@ def run(cell: Cell, *, methods: list[Method], ratios: list[Ratio], n_majority: C
     """
     from sklearn.metrics import average_precision_score, balanced_accuracy_score, roc_auc_score
 
+    from convscope.complexity import thresholds
+    from convscope.resampling import imbalanced
+    from convscope.resampling import methods as resamplers
+
     dataset = cell.dataset
     train, test = dataset.splits["train"], dataset.splits["test"]
     shown: dict[str, np.ndarray] = {}
     for ratio in ratios:
-        index = _imbalanced(train.y, ratio, n_majority, cell.seed)
+        index = imbalanced.subset(train.y, ratio=ratio, n_majority=n_majority,
+                                  rngs=[numpy_rng(cell.seed, "subset", k) for k in (0, 1)])
         x, y = train.x(index).reshape(len(index), -1), train.y[index]
         for method in methods:
-            state = derive(cell.seed, "resample", method, f"{ratio:g}") % 2**32
-            new_x, new_y = _resample(method, x, y, repeats=repeats, state=state)
+            new_x, new_y = resamplers.resample(
+                method, x, y, measure=lambda x, y: thresholds.measure(x, y).thresholds / len(y), repeats=repeats,
+                random_state=derive(cell.seed, "resample", method, f"{ratio:g}") % 2**32)
             if dataset.input_shape == (2,) and ratio == max(ratios):
                 few = numpy_rng(cell.seed, "shown").permutation(len(new_y))[:KEPT]
                 shown |= {f"{method}/x": new_x[few], f"{method}/y": new_y[few]}
@@ -87,34 +91,6 @@ def arrays(runs: Iterable[Run]) -> dict[str, np.ndarray]:
         if data not in found:
             found[data] = kept(one)
     return {f"{data}/{name}": array for data, points in found.items() for name, array in points.items()}
-
-
-def _imbalanced(y: np.ndarray, ratio: float, n_majority: int, seed: int) -> np.ndarray:
-    """Indices of at most n_majority samples of class 0 and 1 / ratio as many of class 1: for a seed nested in ratio."""
-    drawn = [numpy_rng(seed, "subset", k).permutation(np.flatnonzero(y == k)) for k in (0, 1)]
-    majority = min(n_majority, *map(len, drawn))
-    minority = round(majority / ratio)
-    if minority < 2:
-        raise ValueError(f"at {ratio:g}:1 the rare class keeps {minority} of {majority} samples, 2 or more are needed; "
-                         "lower the ratio or raise n_majority")
-    return np.sort(np.concatenate([drawn[0][:majority], drawn[1][:minority]]))
-
-
-def _resample(method: str, x: np.ndarray, y: np.ndarray, *, repeats: int, state: int) -> tuple[np.ndarray, np.ndarray]:
-    from convscope.complexity import thresholds
-    from convscope.resampling.capacity import CapacityResampler
-    from convscope.resampling.methods import build
-
-    choice = next(filter(method.endswith, CHOICES), "")
-    sampler = build(method.removesuffix(choice), y, random_state=state)
-    if sampler is None:
-        return x, y
-    if choice:
-        sampler = CapacityResampler(
-            sampler, lambda x, y: thresholds.measure(x, y).thresholds / len(y), n_repeats=repeats,
-            largest=choice == "_most_complex", random_state=state)
-    new_x, new_y, *_ = sampler.fit_resample(x, y)
-    return np.asarray(new_x, dtype=np.float32), np.asarray(new_y)
 
 
 def _score(cell: Cell, x: np.ndarray, y: np.ndarray, test_x: np.ndarray, *, seed: int) -> np.ndarray:

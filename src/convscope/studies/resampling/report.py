@@ -11,14 +11,14 @@ from convscope.reporting.records import table
 from convscope.reporting.tables import Table, grid, percent
 from convscope.reporting.words import capital, seeds, slug
 from convscope.rows import Row
-from convscope.studies.resampling.method import CHOICES, METHODS
+from convscope.studies.resampling.method import METHODS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SCORES = {"auc": "area under the ROC curve", "balanced_accuracy": "balanced accuracy",
           "average_precision": "average precision"}
-LEAST, MOST = CHOICES
+CHOICES = LEAST, MOST = "_least_complex", "_most_complex"
 
 
 def tables(rows: Sequence[Row]) -> list[Table]:
