@@ -122,7 +122,7 @@ def test_titles_captions_and_columns_are_written():
 def test_a_text_of_several_lines_is_cut_with_an_ellipsis_after_its_last_character():
     (axes,) = text_sheet([[panel("abcdef")]], width=2, max_characters=4).axes
     assert places(axes) == [
-        ("a", (0.5, 0.5)), ("b", (1.5, 0.5)), ("c", (0.5, 1.5)), ("d", (1.5, 1.5)), ("…", (2.5, 1.5))]
+        ("a", (0.5, 0.5)), ("b", (1.5, 0.5)), ("c", (0.5, 1.5)), ("d", (1.5, 1.5)), ("…", (2, 1.5))]
     assert axes.get_xlabel() == "label a, predicted b\nnot shown: 2 characters with 44 % of the heat"
 
 

@@ -321,8 +321,8 @@ def test_figures():
     (panel,) = figures([*ROWS, *doses], {})["dose"].axes  # noise has two amplitudes only
     assert panel.get_title("left") == "one pixel"
     drawn = [np.asarray(line.get_ydata(), float).tolist() for line in panel.get_lines()]
-    for at_zero, beyond in (([0.0], [0.8, 0.005, 0.05]), ([0.5], [0.79, 0.49, 0.4]), ([0.25], [0.25] * 3)):
-        assert at_zero in drawn and beyond in drawn  # accuracy, clean accuracy, reliance; .001 is from ROWS
+    for values in ([0.0, 0.8, 0.005, 0.05], [0.5, 0.79, 0.49, 0.4], [0.25] * 4):
+        assert values in drawn  # accuracy, clean accuracy, reliance, from 0 on; .001 is from ROWS
     assert [pytest.approx(1 / 9)] * 2 in drawn  # the blind level at the smallest amplitude, where accuracy is 0
     assert set(figures([*ROWS, *cell("qda", "clean", 0.5, data="cifar10")], arrays)) == {
         "signals_digits", "signals_cifar10", "heat_digits", "heat_cifar10"}

@@ -194,7 +194,7 @@ def _draw(axes: Axes, one: _Shown, width: int) -> None:
                     annot_kws={"fontfamily": "DejaVu Sans Mono", "fontsize": POINTS, "va": "center_baseline"})
     for text, ink in zip(axes.texts, one.inks, strict=True):
         text.set(color=ink, in_layout=False)
-    axes.text((n - 1) % width + 1.5, (n - 1) // width + 0.5, one.cut, ha="center", va="center", color=theme.MUTED)
+    axes.text((n - 1) % width + 1, (n - 1) // width + 0.5, one.cut, ha="left", va="center", color=theme.MUTED)
     for (line, marked), run in groupby(range(n), lambda i: (i // width, one.marked[i])):
         if marked:
             first, *rest = run
