@@ -32,7 +32,7 @@ RESERVED = {
     "conditions": {"x"},
     "models": {"n_classes", "input_shape", "alphabet", "random_state", "zero"},
     "data": {"roots", "cache", "download", "seed"},
-    "training": {"model", "x", "y", "seed", "env", "folder", "on_epoch"},
+    "training": {"model", "x", "y", "seed", "env", "folder", "on_epoch", "objective"},
     "attribution": {"model", "x", "target", "rng"},
     "attacks": {"model", "x", "y", "rng"},
     "complexity": {"x", "y", "rng", "indices", "max_samples"},

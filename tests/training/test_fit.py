@@ -8,7 +8,9 @@ from torch import nn
 from torch.nn import functional
 
 from convscope.rng import derive, seeded
-from convscope.training.fit import _split, fit
+from convscope.training import module, progress
+from convscope.training.fit import fit
+from convscope.training.objective import CrossEntropy
 
 ENV = {"device": "cpu", "threads": 1, "progress": False, "checkpoint_seconds": 0}
 SHORT = {"iterations": 23, "batch_size": 16, "milestones": (10, 18), "lr": 0.05}
@@ -137,6 +139,36 @@ def test_a_loss_that_is_not_finite_stops_with_its_step():
         fit(Breaks(), x, y, seed=0, env=ENV, **SHORT)
 
 
+@pytest.mark.parametrize("block", [1, 2, 4, 1000])
+def test_how_many_minibatches_lightning_sees_at_once_changes_nothing(monkeypatch, block):
+    x, y = images()
+    expected, other = network(), network()
+    curve = fit(expected, x, y, seed=0, env=ENV, holdout=0.1, **SHORT).curve  # 5 minibatches an epoch, 3 in the last
+    monkeypatch.setattr(module, "BLOCK", block)
+    assert fit(other, x, y, seed=0, env=ENV, holdout=0.1, **SHORT).curve == curve
+    assert same(expected, other)
+
+
+def test_the_live_line_is_not_kept_waiting_by_a_block(monkeypatch):
+    x, y = images()
+    shown = []
+    monkeypatch.setattr(module, "LOOK", -1.0)  # seconds: a look after every minibatch
+    monkeypatch.setattr(progress.Progress, "show", lambda self, step, numbers: shown.append((step, len(numbers))))
+    fit(network(), x, y, seed=0, env=ENV, **SHORT)
+    assert shown == [(step, 0 if step <= 5 else 5) for step in range(1, 24)]
+
+
+def test_patience_ends_a_classifier_by_its_holdout():
+    x, y = images()
+    given = {"seed": 0, "env": ENV, "holdout": 0.2, "batch_size": 16, "milestones": (), "lr": 0.02}
+    model, until = network(), network()
+    fitted = fit(model, x, y, iterations=4000, patience=4, **given)
+    assert fitted.best_epoch is not None and len(fitted.curve) == fitted.best_epoch + 4 < 100
+    whole = fit(until, x, y, iterations=4 * len(fitted.curve), **given)
+    assert whole.curve == fitted.curve and same(model, until)  # it ends with its last weights, by patience or not
+    assert fit(network(), x, y, patience=1, **{**given, "holdout": 0.0}, iterations=40).best_epoch is None
+
+
 def test_bf16_trains_in_bfloat16_and_leaves_float32_weights():
     x, y = images()
     seen = []
@@ -150,11 +182,12 @@ def test_bf16_trains_in_bfloat16_and_leaves_float32_weights():
 
 def test_n_train_and_holdout_are_class_balanced_and_disjoint():
     y = (torch.arange(120) % 3).numpy()
-    kept, held = _split(y, 60, 0.1, 7)
+    given = {"n_train": 60, "holdout": 0.1, "validation": 0}
+    kept, held = CrossEntropy().split(y, seed=7, **given)
     assert [(y[kept] == k).sum() for k in range(3)] == [18] * 3
     assert [(y[held] == k).sum() for k in range(3)] == [2] * 3
     assert not set(kept) & set(held)
-    assert set(_split(y, 60, 0.1, 8)[1]) != set(held)
+    assert set(CrossEntropy().split(y, seed=8, **given)[1]) != set(held)
 
 
 def test_adapt_sees_the_modules_own_inputs_once_and_only_what_is_trained_on():
@@ -221,6 +254,7 @@ def test_a_compiled_call_is_used_and_its_weights_are_not_stored_twice(monkeypatc
     ({"n_train": 91}, "n_train must be between 1 and the 90"), ({"n_train": 0}, "n_train must be"),
     ({"holdout": 1.0}, "holds out 90"), ({"holdout": 0.001}, "holds out 0"),
     ({"milestones": (20, 10)}, "milestones must be rising"), ({"milestones": (0.5,)}, "milestones must be rising"),
+    ({"validation": 9}, "validation=9 holds out the last windows of a series; .* take holdout"),
     ({"warmup": 23}, "warmup must be"), ({"warmup": -1}, "warmup must be"), ({"momentum": 1.5}, "momentum must be"),
     ({"env": {"device": "tpu"}}, "env.device must be"), ({"env": {"threads": 0}}, "env.threads must be"),
     ({"env": {"compile": "maybe"}}, "env.compile must be"), ({"env": {"progress": 3}}, "env.progress must be"),

@@ -27,6 +27,11 @@ class DeviceBatches:
         return len(self._x) // self.batch_size
 
     @property
+    def epoch(self) -> int:
+        """The epoch, from 0, of the next step."""
+        return self.step // len(self)
+
+    @property
     def epochs(self) -> int:
         return -(-self.iterations // len(self))
 
@@ -43,7 +48,7 @@ class DeviceBatches:
         return x.permute(0, 3, 1, 2) if self._channels_last else x, self._y.index_select(0, rows)
 
     def __iter__(self) -> Iterator[tuple[int, Tensor, Tensor]]:
-        epoch = self.step // len(self)
+        epoch = self.epoch
         order = self.order(epoch).to(self._x.device)
         while self.step < min((epoch + 1) * len(self), self.iterations):
             step = self.step

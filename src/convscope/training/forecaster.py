@@ -139,6 +139,7 @@ def _train(task: Task, run: Run, env: Mapping[str, Any],
     import safetensors.torch
 
     from convscope.training.fit import remove_resume_point
+    from convscope.training.objective import SquaredError
 
     rows = np.arange(task.needs, task.stop)
     if not len(rows):
@@ -146,7 +147,8 @@ def _train(task: Task, run: Run, env: Mapping[str, Any],
                          f"has {task.stop} to train on; take a longer series or a shorter window")
     model = task.build()
     fitted = task.fit.function()(model, task.inputs(rows), task.targets(rows), seed=task.seed, env=env,
-                                 folder=run.folder, on_epoch=on_epoch, **task.fit.arguments)
+                                 folder=run.folder, on_epoch=on_epoch, objective=SquaredError(),
+                                 **task.fit.arguments)
     state = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
     write_bytes(run.folder / "weights.safetensors", safetensors.torch.save(state))
     write_text(run.folder / "curve.csv", "".join(

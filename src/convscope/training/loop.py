@@ -20,7 +20,7 @@ from convscope.training.module import Batches, Training
 
 
 def run(training: Training, device: torch.device) -> None:
-    """Trains to the last iteration, from the module's resume point where there is a sound one of the same training."""
+    """Trains to the end, from the module's resume point where there is a sound one of the same training."""
     resume = training.resume if training.resume and _usable(training.resume, training.identity) else None
     with _quiet(), _interruptible():
         # barebones: no logger, checkpoint callback, bar or summary; the plain environment: under SLURM, Lightning
@@ -28,7 +28,7 @@ def run(training: Training, device: torch.device) -> None:
         trainer = Trainer(barebones=True, accelerator="gpu" if device.type == "cuda" else "cpu", devices=1,
                           max_epochs=training.batches.epochs, plugins=[LightningEnvironment()])
         trainer.fit(training, datamodule=Batches(training.batches), ckpt_path=resume, weights_only=True)
-    if resume is not None and training.batches.step >= training.regime.iterations and not training.resumed_from:
+    if resume is not None and not training.resumed_from:
         training.resumed_from = training.batches.step  # it was complete: Lightning had nothing to start
 
 

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 # Measured on 2 cores with batches of 128: ResNet-8 of width 8 is as fast with one thread at 1x16x16 (32,768 values)
 # and 1x28x28; from 3x32x32 on (393,216 values) two threads are up to 1.8 times as fast.
 SMALL_BATCH = 65536
+# Windows [N, C, T], in batches of 512 and 2,048: beside other work two threads were 3 to 17 times slower than one.
+SERIES = 3
 COMPILE_FROM = 2000  # iterations; below that, compiling costs more than it saves
 
 
@@ -117,7 +119,7 @@ def channels_last(env: Mapping[str, Any], model: nn.Module, x: Tensor, *, precis
 
 
 def compiled(env: Mapping[str, Any], model: nn.Module, x: Tensor, y: Tensor, *,
-             iterations: int) -> Callable[..., Tensor]:
+             loss: Callable[[Tensor, Tensor], Tensor], iterations: int) -> Callable[..., Tensor]:
     """The model's call, compiled where that pays: auto does on a GPU, from 2,000 iterations on.
 
     Tried once forward and backward on the first batch, with weights and statistics put back. Falls back to the plain
@@ -129,7 +131,7 @@ def compiled(env: Mapping[str, Any], model: nn.Module, x: Tensor, y: Tensor, *,
     state = [(tensor, tensor.detach().clone()) for tensor in chain(model.parameters(), model.buffers())]
     try:
         call = torch.compile(model)
-        nn.functional.cross_entropy(call(x), y).backward()
+        loss(call(x), y).backward()
         return call.__call__  # a bound method: as a module it would be registered, and its weights saved, twice
     except Exception as error:  # the compiler fails in many ways, and none of them should stop a training
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
@@ -148,5 +150,5 @@ def chunk(x: Tensor) -> int:
 
 
 def values(x: Tensor, batch_size: int) -> int:
-    """How many input values a batch holds."""
-    return min(batch_size, len(x)) * math.prod(x.shape[1:])
+    """How many input values of a batch could be shared among threads: all, but none of a series' windows [N, C, T]."""
+    return 0 if x.ndim == SERIES else min(batch_size, len(x)) * math.prod(x.shape[1:])
