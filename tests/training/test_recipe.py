@@ -1,9 +1,12 @@
 """Recipes: checked before anything runs, and the same images whatever asks for them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from convscope.family import ConfigError, bind
 from convscope.training.recipe import load_data, read_recipe, test_set, training_set
 
 test_set.__test__ = False  # pyright: ignore[reportFunctionMemberAccess]  # a function of the package, not a test
@@ -30,6 +33,23 @@ def test_each_kind_of_model_is_trained_its_own_way(cfg):
     assert (tree.kind, tree.fraction, tree.normalise, tree.fit) == ("classical", 0.25, False, None)
 
 
+@pytest.mark.parametrize(("overrides", "more", "title"), [
+    (("signal=clean",), {}, "digits copies=1 | resnet depth=8 width=0.5 | seed 0"),
+    (("signal=noise",), {"seed": 3}, "digits copies=1 | noise | resnet depth=8 width=0.5 | seed 3"),
+    (("signal=noise", "condition=blank"), {},
+     "digits copies=1 | noise on blank images | resnet depth=8 width=0.5 | seed 0"),
+    (("signal=clean",), {"normalise": False}, "digits copies=1 | resnet depth=8 width=0.5 (raw pixels) | seed 0")])
+def test_its_title_says_what_is_not_as_usual(cfg, overrides, more, title):
+    assert read_recipe(cfg("model=resnet8", *overrides, **more)).title == title
+
+
+def test_loading_refuses_data_of_another_kind(cfg):
+    recipe = read_recipe(cfg("model=resnet8"))
+    assert recipe.load(cfg()["env"]).kind == "image"
+    with pytest.raises(ConfigError, match="the model traffic_cnn is for series and windows data; digits is image data"):
+        replace(recipe, model=bind("models", {"name": "traffic_cnn"})).load(cfg()["env"])
+
+
 @pytest.mark.parametrize(("overrides", "more", "told"), [
     ((), {"seed": -1}, "seed must be a whole number, at least 0, got -1"),
     ((), {"seed": 1.5}, "seed"), ((), {"seed": True}, "seed"), ((), {"seed": "a"}, "seed"),
@@ -42,6 +62,7 @@ def test_each_kind_of_model_is_trained_its_own_way(cfg):
     (("signal=noise", "signal.amplitude=big"), {}, "amplitude must be a number, at least 0, got 'big'"),
     ((), {"normalise": "perhaps"}, "normalise must be true or false, got 'perhaps'"),
     (("fit.iterations=8", "fit.warmup=60"), {}, "warmup must be at least 0 and below iterations (8), got 60"),
+    (("fit.validation=9",), {}, "take holdout, a share of each class"),
     (("fit.optimizer=lion",), {}, "optimizer must be one of sgd, adam, adamw, got 'lion'"),
     (("fit.iterations=0",), {}, "iterations must be a whole number, at least 1, got 0"),
     (("model=resnet8", "model.with=2"), {}, "resnet has no parameter with (did you mean width?)"),

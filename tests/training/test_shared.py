@@ -8,8 +8,10 @@ import torch
 
 from convscope.rng import torch_rng
 from convscope.runs import Store
-from convscope.training.recipe import load_data, read_recipe
-from convscope.training.shared import channel_statistics, curve, get_or_train, new_classifier
+from convscope.training.classification import channel_statistics
+from convscope.training.forecast import read_forecast
+from convscope.training.recipe import read_recipe
+from convscope.training.shared import VERSION, curve, get_or_train
 
 
 @pytest.fixture
@@ -20,11 +22,11 @@ def train(compose, tmp_path):
     def get(*overrides: str):
         cfg = compose("model=resnet8", "signal=noise", "fit.iterations=14", *overrides, runs=tmp_path)
         recipe, seen, before = read_recipe(cfg), [], {run.id for run in store.runs("train")}
-        data = load_data(recipe, cfg["env"])
-        network = get_or_train(recipe, data, store, env=cfg["env"], on_epoch=seen.append)
-        assert curve(recipe, data, store) == seen or not seen
+        task = recipe.task(recipe.load(cfg["env"]))
+        network = get_or_train(task, store, env=cfg["env"], on_epoch=seen.append)
+        assert curve(task, store) == seen or not seen
         new = [run for run in store.runs("train") if run.id not in before]
-        return network, new[0] if new else None, seen or curve(recipe, data, store)
+        return network, new[0] if new else None, seen or curve(task, store)
 
     return get
 
@@ -70,16 +72,16 @@ def test_a_held_out_part_gives_best_weights_beside_the_last(train):
 def test_a_network_sees_the_clean_carriers_in_units_of_their_spread(compose, tmp_path):
     cfg = compose("model=resnet8", "signal=noise", "signal.amplitude=5", runs=tmp_path)
     recipe = read_recipe(cfg)
-    data = load_data(recipe, cfg["env"])
+    data = recipe.load(cfg["env"])
     pixels = data.splits["train"].stored.astype(np.float64) / 255
-    network = new_classifier(recipe, data, data.splits["train"].x())
+    network = recipe.task(data).build()
     assert network.mean is not None and network.std is not None
     assert network.mean.numpy() == pytest.approx([pixels.mean()], rel=1e-6)
     assert network.std.numpy() == pytest.approx([pixels.std()], rel=1e-6)
-    raw = new_classifier(read_recipe({**cfg, "normalise": False}), data, data.splits["train"].x())
+    raw = read_recipe({**cfg, "normalise": False}).task(data).build()
     assert raw.mean is None and raw.std is None
     blank = read_recipe({**cfg, "condition": {"name": "blank"}})
-    faded = new_classifier(blank, data, np.zeros_like(pixels, dtype=np.float32))  # blank images have no spread
+    faded = blank.task(data).build()  # blank images have no spread of their own
     assert faded.mean is not None and faded.std is not None
     assert torch.equal(faded.mean, network.mean) and torch.equal(faded.std, network.std)
 
@@ -92,11 +94,11 @@ def test_channel_statistics_by_hand():
 
 def test_initial_weights_come_from_the_seed_alone(compose, tmp_path):
     cfg = compose("model=resnet8", "signal=noise", runs=tmp_path)
-    data = load_data(read_recipe(cfg), cfg["env"])
+    data = read_recipe(cfg).load(cfg["env"])
 
     def new(**changes):
         torch.rand(1)  # whatever torch drew before
-        return new_classifier(read_recipe({**cfg, **changes}), data, data.splits["train"].x())
+        return read_recipe({**cfg, **changes}).task(data).build()
 
     assert same(new(), new()) and same(new(), new(signal={"name": "clean"})) and not same(new(), new(seed=1))
 
@@ -106,3 +108,54 @@ def test_the_checkpoint_tells_how_to_build_the_network(train):
     told = json.loads((run.folder / "network.json").read_text())
     assert told["architecture"] == {"name": "resnet", "arguments": {"depth": 8, "width": 0.5, "residual": True}}
     assert told["class_names"] == [str(k) for k in range(10)] and told["input_shape"] == [1, 16, 16]
+
+
+def test_a_forecaster_is_trained_once_and_ends_with_its_best_weights(compose, tmp_path):
+    given = ("model=traffic_cnn", "data.days=12", "fit.iterations=60", "fit.validation=200", "fit.lr=0.01")
+    cfg, store, seen = compose(*given, preset="traffic", runs=tmp_path), Store(tmp_path), []
+    recipe = read_forecast(cfg)
+    task = recipe.task(recipe.load(cfg["env"]))
+    assert curve(task, store) == []
+    network = get_or_train(task, store, env=cfg["env"], on_epoch=seen.append)
+    (run,) = store.runs("train")
+    assert {file.name for file in run.folder.iterdir()} >= {"weights.safetensors", "curve.csv"}
+    assert not (run.folder / "resume.ckpt").exists() and not network.training
+    assert curve(task, store) == seen and set(seen[0]) == {"epoch", "step", "lr", "train_loss", "validation_loss"}
+    best = min(seen, key=lambda epoch: epoch["validation_loss"])
+    assert {row.metric: row.value for row in run.rows()} == {k: best[k] for k in ("train_loss", "validation_loss")}
+    assert {(row.split, row.n, row.method, row.model, row.unit) for row in run.rows()} == {
+        ("train", len(task.rows) - 200, "forecast", "traffic_cnn", ""),
+        ("validation", 200, "forecast", "traffic_cnn", "")}
+    held = task.rows[-200:]
+    assert np.mean((task.forecast(network, held) - task.series.values[held]) ** 2) == pytest.approx(
+        best["validation_loss"] * task.std**2, rel=1e-4)
+    again = get_or_train(task, store, env=cfg["env"], on_epoch=lambda _: pytest.fail("trained twice"))
+    assert same(network, again) and len(list(store.runs("train"))) == 1
+    get_or_train(recipe.task(task.series, stop=task.stop - 100), store, env=cfg["env"])
+    assert len(list(store.runs("train"))) == 2
+
+
+def test_a_users_own_fit_need_not_know_objectives(compose, tmp_path, monkeypatch):
+    (tmp_path / "some_lab").mkdir()
+    (tmp_path / "some_lab" / "plain_fit.py").write_text(
+        "from convscope.training.fit import fit as ours\n\n\n"
+        "def fit(model, x, y, *, seed, env, folder=None, on_epoch=None, steps: int = 3):\n"
+        "    return ours(model, x, y, seed=seed, env=env, folder=folder, on_epoch=on_epoch, iterations=steps)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    cfg = compose("model=resnet8", "signal=clean", runs=tmp_path) | {
+        "fit": {"name": "some_lab.plain_fit", "steps": 2}}
+    recipe, store = read_recipe(cfg), Store(tmp_path)
+    task = recipe.task(recipe.load(cfg["env"]))
+    get_or_train(task, store, env=cfg["env"])
+    assert [epoch["step"] for epoch in curve(task, store)] == [2]
+
+
+def test_names_of_classifiers_runs_stay(compose, tmp_path):
+    """A network that was trained before is found again: its run's name is a hash of what can change its weights."""
+    cfg = compose("model=resnet8", runs=tmp_path)
+    recipe = read_recipe({
+        "data": {"name": "digits", "copies": 1}, "signal": {"name": "noise", "amplitude": 0.001}, "seed": 0,
+        "model": {"name": "resnet", "depth": 8, "width": 0.5}, "fit": {
+            "name": "fit", "iterations": 40, "lr": 0.4, "schedule": "cosine", "warmup": 5, "holdout": 0.1}})
+    identity = {"version": VERSION, **recipe.task(recipe.load(cfg["env"])).identity()}
+    assert Store(tmp_path).run("train", identity).id == "a5286668f8d9"

@@ -7,7 +7,7 @@ findings: what was measured, what it means, what to do. What was not measured is
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -18,10 +18,7 @@ from convscope.rng import derive, numpy_rng, torch_rng
 from convscope.rows import Row
 from convscope.runs import Run, Store
 from convscope.studies.diagnose_report import figures, ledger, pages, tables
-from convscope.training.recipe import Recipe, load_data, read_recipe, training_set
-
-if TYPE_CHECKING:
-    from convscope.models.classifier import Classifier
+from convscope.training.recipe import Recipe, load_data, read_recipe
 
 VERSION = 1
 PROBED = 512     # inputs for the checks of evaluation
@@ -58,7 +55,7 @@ def curve(cfg: Mapping[str, Any], run: Run) -> list[dict[str, float]]:
     from convscope.training import shared
 
     recipe = _read(cfg)
-    return shared.curve(recipe, load_data(recipe, cfg["env"]), Store(run.root))
+    return shared.curve(recipe.task(load_data(recipe, cfg["env"])), Store(run.root))
 
 
 def run(cfg: Mapping[str, Any], run: Run, *,
@@ -187,8 +184,9 @@ def _training(recipe: Recipe, dataset: Dataset, run: Run, env: Mapping[str, Any]
     from convscope.training import checkup, shared
     from convscope.training.predict import logits
 
-    carriers, x, y = training_set(recipe, dataset)
-    untrained = shared.new_classifier(recipe, dataset, carriers.numpy())
+    task = recipe.task(dataset)
+    x, y = task.samples()
+    untrained = task.build()
     checkup.check_takes(untrained, x[:2], env=env)
     regime = _regime(recipe)
     saved: dict[str, np.ndarray] = {}
@@ -202,14 +200,14 @@ def _training(recipe: Recipe, dataset: Dataset, run: Run, env: Mapping[str, Any]
         yield "lr_fall", tested.fall, "", len(tested.lr), {}
         if not math.isnan(tested.diverged):
             yield "lr_diverged", tested.diverged, "", len(tested.lr), {}
-    del carriers, untrained
+    del untrained
     try:
-        model = shared.get_or_train(recipe, dataset, Store(run.root), env=env, on_epoch=on_epoch)
+        model = shared.get_or_train(task, Store(run.root), env=env, on_epoch=on_epoch)
     except FloatingPointError:
         np.savez(run.folder / "curves.npz", **saved)  # pyright: ignore[reportArgumentType]
         yield "not_finite", 1, "", len(x), {}
         return
-    epochs = shared.curve(recipe, dataset, Store(run.root))
+    epochs = shared.curve(task, Store(run.root))
     saved |= {f"curve_{key}": np.array([epoch[key] for epoch in epochs]) for key in ("step", "train_loss",
                                                                                        "train_accuracy")}
     np.savez(run.folder / "curves.npz", **saved)  # pyright: ignore[reportArgumentType]
@@ -234,11 +232,10 @@ def _permuted(recipe: Recipe, dataset: Dataset, env: Mapping[str, Any]
     import torch
 
     from convscope.training.predict import logits
-    from convscope.training.shared import new_classifier
 
     assert recipe.fit is not None
-    carriers, x, y = training_set(recipe, dataset)
-    model: Classifier = new_classifier(recipe, dataset, carriers.numpy())
+    task = recipe.task(dataset)
+    (x, y), model = task.samples(), task.build()
     wrong = y[torch.randperm(len(y), generator=torch_rng(recipe.seed, "permutation"))]
     recipe.fit.function()(model, x, wrong, seed=derive(recipe.seed, "permuted") % 2**31, env=env,
                           **recipe.fit.arguments)

@@ -1,17 +1,20 @@
 """What a model is trained on, and everything that decides the outcome: shared by every study that trains."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from convscope.data.dataset import Dataset, balanced_subset
 from convscope.data.loading import data_identity, data_label, load_bound
 from convscope.family import Bound, ConfigError, bind, check_serves, whole
 from convscope.rng import derive, numpy_rng, torch_rng
-from convscope.training.regime import Regime
+from convscope.training.objective import CrossEntropy
+from convscope.training.regime import check_fit
 
 if TYPE_CHECKING:
     import torch
+
+    from convscope.training.classification import Classification
 
 
 FIT = {"convnet": "fit", "shallow": "baseline_fit", "classical": None}  # kind of model -> the config's key for its fit
@@ -44,6 +47,27 @@ class Recipe:
         """The data set in a row."""
         return data_label(self.data)
 
+    @property
+    def title(self) -> str:
+        """One line that names the trained model for a person."""
+        signal = f" | {self.signal.label}" if self.condition or self.signal.name != "clean" else ""
+        condition = f" on {self.condition.name} images" if self.condition else ""
+        images = self.data.method.constants.get("KIND", "image") == "image"
+        raw = " (raw pixels)" if self.kind == "convnet" and images and not self.normalise else ""
+        return f"{self.data_label}{signal}{condition} | {self.model.label}{raw} | seed {self.seed}"
+
+    def load(self, env: Mapping[str, Any]) -> Dataset:
+        """The data set, found as `env` says; raises ConfigError where a part of the recipe is not for its kind."""
+        dataset = load_data(self, env)
+        self.check_kind(dataset.kind)
+        return dataset
+
+    def task(self, dataset: Dataset) -> "Classification":
+        """The network to train on a data set, which `load` gives."""
+        from convscope.training.classification import Classification
+
+        return Classification(self, dataset)
+
     def check_kind(self, kind: str) -> None:
         """Raises ConfigError where the signal, the condition or the model is not for data of this kind."""
         for part, method in (("signal", self.signal), ("condition", self.condition), ("model", self.model)):
@@ -74,8 +98,8 @@ def read_recipe(cfg: Mapping[str, Any]) -> Recipe:
         raise ConfigError(f"{model.name}: KIND must be one of {', '.join(FIT)}, got {kind!r}")
     key = FIT[kind]
     fit = bind("training", cfg[key]) if key else None
-    if fit is not None and fit.method.module == "convscope.training.fit":
-        Regime(**{f.name: fit.arguments[f.name] for f in fields(Regime)})  # refuses what does not fit together
+    if fit is not None:
+        check_fit(fit, CrossEntropy())
     seed = whole("seed", cfg["seed"])
     normalise, fraction = cfg.get("normalise", True), cfg.get("baseline_fraction", 1.0)
     if not isinstance(normalise, bool):

@@ -2,8 +2,11 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
+
+from convscope.family import Bound
+from convscope.training.objective import Objective
 
 if TYPE_CHECKING:  # configs are checked without torch
     import torch
@@ -58,3 +61,16 @@ class Regime:
             return torch.optim.SGD(parameters, self.lr, self.momentum, weight_decay=self.weight_decay, fused=fused)
         kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[self.optimizer]
         return kind(parameters, self.lr, (self.momentum, 0.999), weight_decay=self.weight_decay, fused=fused)
+
+
+def regime_of(fit: Bound) -> Regime | None:
+    """How a bound fit moves weights; None of a user's own. Raises ValueError for what does not fit together."""
+    if fit.method.module != "convscope.training.fit":
+        return None
+    return Regime(**{field.name: fit.arguments[field.name] for field in fields(Regime)})
+
+
+def check_fit(fit: Bound, objective: Objective) -> None:
+    """Raises ValueError, one sentence, where a bound fit of ours cannot be run for this objective."""
+    if regime_of(fit) is not None:
+        objective.check_settings(**{key: fit.arguments[key] for key in ("holdout", "n_train", "validation")})
