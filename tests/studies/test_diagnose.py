@@ -9,8 +9,10 @@ from convscope import sweep
 from convscope.family import ConfigError
 from convscope.rows import Row
 from convscope.runs import Run
-from convscope.studies import diagnose
-from convscope.studies.diagnose_report import findings
+from convscope.studies.diagnose.findings import findings
+from convscope.studies.study import study
+
+STUDY = study("diagnose")
 
 USERS = '''
 import torch
@@ -57,11 +59,11 @@ def test_a_sound_network(cell):
     assert set(found) == {"data", "class balance", "duplicates", "complexity", "capacity", "learning rate",
                           "evaluation mode", "dead filters", "accuracy", "permuted labels"}
     assert "problem" not in found.values() and found["evaluation mode"] == found["class balance"] == "ok"
-    tables = {table.name: table for table in diagnose.tables(run.rows())}
+    tables = {table.name: table for table in STUDY.tables(run.rows())}
     assert set(tables) == {"findings", "alternatives"} and "0 problems in 10 findings" in tables["findings"].caption
-    arrays = diagnose.arrays([run])
-    assert set(diagnose.figures(run.rows(), arrays)) == {"classes", "learning_rate", "training"}
-    page = diagnose.pages(run.rows(), arrays)["diagnosis"]
+    arrays = STUDY.arrays([run])
+    assert set(STUDY.figures(run.rows(), arrays)) == {"classes", "learning_rate", "training"}
+    page = STUDY.pages(run.rows(), arrays)["diagnosis"]
     assert page.count("<section") == 10 and page.count("data:image/png;base64,") == 3 and "<script" not in page
     assert not re.search(r'(?:src|href)="(?!data:)', page)  # one file, which needs no other
 
