@@ -1,6 +1,7 @@
 """One command is a sweep of cells: check them all first, run what is missing, then report. Knows no Hydra."""
 
 import json
+import os
 import re
 import sys
 import traceback
@@ -17,7 +18,7 @@ from convscope import provenance
 from convscope.family import ConfigError
 from convscope.rows import Row, merge
 from convscope.runs import EditedRun, FullDisk, Run, Store, perform, write_json
-from convscope.studies.study import Cell, study
+from convscope.studies.study import Cell, Study, study
 
 DEVICES = ("auto", "cpu", "cuda")
 SWITCH = ("auto", True, False)
@@ -111,7 +112,7 @@ def rebuild(folder: Path) -> list[Path]:
     rows, arrays = read_report(folder)
     if not rows:
         raise ValueError(f"{folder / 'rows.csv'} holds no row: run its experiment first")
-    own = study(rows[0].study)
+    own = _stored(rows[0].study)
     return write_report(folder, tables=own.tables(rows), figures=own.figures(rows, arrays), rows=rows,
                         arrays=arrays, pages=own.pages(rows, arrays))
 
@@ -142,7 +143,7 @@ def write_ledger(results: Path) -> Path:
     for name in reports(results):
         rows = read_csv(results / name / "rows.csv")
         by_study.setdefault(rows[0].study, {})[name] = rows
-    lines = [line for name, found in by_study.items() for line in study(name).ledger(found)]
+    lines = [line for name, found in by_study.items() for line in _stored(name).ledger(found)]
     return ledger.write(lines, results / "ledger.md")
 
 
@@ -159,6 +160,17 @@ def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _stored(name: str) -> Study:
+    """The study that stored rows name: ours, or one below PYTHONPATH. Rows come from anywhere: no other is imported."""
+    own = study(name)
+    places = [Path(place, name.partition(".")[0]).resolve()
+              for place in filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    if not any(own.file.is_relative_to(place) for place in (Path(__file__).parent, *places)):
+        raise ConfigError(f"the rows are of the study {name}, which is neither ours nor below the working folder; run "
+                          "from the folder that holds yours, or set PYTHONPATH")
+    return own
 
 
 def _write(done: Sequence[Cell], folder: Path) -> str:

@@ -5,7 +5,8 @@
     list[Count], list[Literal[...]]   at least one, each named once;  tuple[X, ...]: any number, also twice
     dict[Literal["a", "b"], X]        a mapping with these keys
     Annotated[Bound, "attribution"]   a method of that family with its settings: {name: smoothgrad, n_samples: 9}
-    dict[str, Annotated[Bound, ...]]  several by their names: {gradient: null, smoothgrad: {n_samples: 9}}
+    dict[str, Annotated[Bound, ...]]  several by their names: {gradient: null, smoothgrad: {n_samples: 9}}, or by names
+                                      that the config gives them: {mine: {name: my_lab.attribution.mine}}
 
 A name that the module itself assigns to such an annotation stands for it; what is not listed the function checks.
 """

@@ -6,7 +6,7 @@ from typing import Any
 
 from convscope.reporting.aggregate import over_seeds
 from convscope.reporting.tables import Table, grid, number, percent
-from convscope.reporting.words import capital, seeds
+from convscope.reporting.words import capital, seeds, short
 from convscope.rows import Row
 
 
@@ -15,6 +15,8 @@ def tables(rows: Sequence[Row]) -> list[Table]:
     lines: Any = over_seeds(rows)
     axes = [c for c in lines if str(c).startswith("axis.") and lines[c].map(_text).nunique() > 1]
     single = lines["data"].nunique() == 1
+    for column in ("model", "method", "condition"):
+        lines[column] = short(lines[column])
     lines["who"] = [", ".join([*([] if single else [line["data"]]), line["model"], *(
         f"{axis.removeprefix('axis.')} {_text(line[axis])}" for axis in axes if line[axis] == line[axis])])
         for _, line in lines.iterrows()]

@@ -1,6 +1,7 @@
 """Words that captions and file names of several studies share."""
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 
@@ -17,6 +18,16 @@ def capital(text: str) -> str:
 def slug(text: str) -> str:
     """A label as part of a file's name: `image_folder seefood` -> `image_folder-seefood`."""
     return re.sub(r"[^\w.=-]+", "-", text)
+
+
+def short(labels: Iterable[str]) -> list[str]:
+    """Labels without the folders of a user's own modules: `my_lab.models.net width=0.5` -> `net width=0.5`.
+
+    Two that would read the same stay as they are.
+    """
+    labels = list(labels)
+    last = {label: re.sub(r"(?<![\w.=])(?:[^\W\d]\w*\.)+(?=[^\W\d])", "", label) for label in labels}
+    return [last[label] if list(last.values()).count(last[label]) == 1 else label for label in labels]
 
 
 def whole(value: float, *_: Any) -> str:

@@ -93,7 +93,9 @@ class Cell:
 
     @property
     def title(self) -> str:
-        return self.subject.title
+        """One line that names the cell for a person: its subject, and the methods among its settings."""
+        methods = [value.label for value in self.settings.arguments.values() if isinstance(value, Bound)]
+        return " | ".join([self.subject.title, *methods])
 
     @property
     def store(self) -> Store:
@@ -143,10 +145,12 @@ class Cell:
         return shared.curve(self.subject.task(self.dataset), self.store)
 
     def row(self, metric: str, value: float, unit: str, n: int, axes: Mapping[str, Any] | None = None, *,
-            method: str = "none", condition: str = "none", split: str = "test", seed: int | None = None) -> Row:
-        """A measurement of this cell: `value` in `unit`, on `n` samples."""
+            method: str = "none", condition: str | None = None, split: str = "test", seed: int | None = None) -> Row:
+        """A measurement of this cell: `value` in `unit`, on `n` samples; `condition` None is its subject's."""
+        own = getattr(self.subject, "condition", None)
         return Row(study=self.study.name, run_id=self.run.id, data=self.subject.data_label, split=split,
-                   model=self.subject.model_label, method=method, condition=condition, axes=dict(axes or {}),
+                   model=self.subject.model_label, method=method, axes=dict(axes or {}),
+                   condition=(own.name if own else "none") if condition is None else condition,
                    seed=self.seed if seed is None else seed, metric=metric, value=float(value), unit=unit, n=n)
 
     def keep(self, **arrays: Any) -> None:
@@ -164,6 +168,11 @@ class Study:
 
     name: str
     module: str
+
+    @property
+    def file(self) -> Path:
+        """Where its method is."""
+        return describe("studies", self.name).file
 
     def cell(self, cfg: Mapping[str, Any]) -> Cell:
         """The checked cell of a config; raises ConfigError, ValueError or OSError in one sentence."""
@@ -257,6 +266,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Bound):
         return value.identity()
     if isinstance(value, Mapping):
-        bound = [one.identity() for one in value.values() if isinstance(one, Bound)]
+        bound = [one.identity() | ({} if name == one.name else {"called": name})
+                 for name, one in value.items() if isinstance(one, Bound)]
         return bound or {key: _plain(one) for key, one in value.items()}
     return [_plain(one) for one in value] if isinstance(value, (list, tuple)) else value
