@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 import hydra
+import own_modules
 from hydra.errors import HydraException, OverrideParseException
 from hydra_plugins import cell_sweeper
 from omegaconf import DictConfig
@@ -23,21 +24,24 @@ CONFIGS = Path(__file__).parents[1] / "configs"
 ALWAYS = ["hydra.mode=MULTIRUN", "hydra/sweeper=cells", "hydra/job_logging=none", "hydra/hydra_logging=none",
           "hydra.output_subdir=null", "hydra.sweep.dir=${env.runs}/.sweep", "hydra.sweep.subdir=."]
 # A method's parameter may be set whether or not its yaml lists it: family.bind checks it with the better message.
-METHOD = r"^((?:data|signal|model|fit|baseline_fit|condition|methods)\.)"
+METHOD = r"^(?!(?:hydra|env|logger)\.)(\w+\.)"
 SWEPT = ("model", "signal", "seed", "env.", "env=", "logger", "hydra")  # overrides that keep a report in its folder
 
 
-def launch(preset: str) -> None:
-    """Runs the sweep that `preset` and the command line describe; exits with 0, or 1 and 2 after one clear sentence."""
+def launch(preset: str | None) -> None:
+    """Runs the sweep that `preset` and the command line describe; exits with 0, or 1 and 2 after one clear sentence.
+
+    Without `preset` the command line has to name one.
+    """
     os.environ["CONVSCOPE_COMMAND"] = provenance.command_line()
     overrides = [a for a in sys.argv[1:] if a.startswith("~") or ("=" in a and not a.startswith("-"))]
     options = [a for a in sys.argv[1:] if a not in overrides]  # first: argparse takes no override between two options
     sys.argv[1:] = [*options, *(re.sub(METHOD, r"++\1", a) for a in overrides), *ALWAYS]
-    folders = [str(Path(__file__).parent), str(Path.cwd())]  # also for the processes that a launcher starts
-    sys.path[1:1] = folders[1:]
-    os.environ["PYTHONPATH"] = os.pathsep.join([*folders, *filter(None, [os.environ.get("PYTHONPATH")])])
+    own_modules.importable()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach us, and become one sentence below
     debug = "env.debug=true" in sys.argv
+    if preset is None and not any(re.match("(--config-name|-cn)(=|$)", a) for a in sys.argv):
+        _stop(f"which preset? --config-name <preset>; there are {_presets()}", 2)
     try:
         hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=preset)(run_cell)()
         if cell_sweeper.swept:
@@ -99,7 +103,7 @@ def _sentence(error: Exception) -> str:
     if match := re.search(r"Could not find '([^']+)/([^']+)'\n\nAvailable options in '[^']+':\n(.*)", text, re.S):
         return f"no {match[1]} {match[2]}; there are {', '.join(match[3].split('Config search path')[0].split())}"
     if match := re.search(r"Cannot find primary config '([^']+)'", text):
-        return f"no preset {match[1]}; there are {', '.join(sorted(f.stem for f in CONFIGS.glob('*.yaml')))}"
+        return f"no preset {match[1]}; there are {_presets()}"
     if match := re.search(r"Could not override '([^']+)'", text):
         return f"no setting {match[1]} in this preset; see all of them with --cfg job"
     if match := re.search(r"Missing mandatory value: .*full_key: (\S+)", text, re.S):
@@ -107,6 +111,11 @@ def _sentence(error: Exception) -> str:
     if isinstance(error, OverrideParseException):
         return f"cannot read {error.override}: an override is key=value, and key=a,b for several values"
     return " ".join(text.split())
+
+
+def _presets() -> str:
+    folders = filter(None, (CONFIGS, own_modules.config_dir()))
+    return ", ".join(sorted({file.stem for folder in folders for file in folder.glob("*.yaml")}))
 
 
 def _stop(text: str, code: int) -> None:
