@@ -17,7 +17,8 @@ def check(annotation: str, value):
 
 
 @pytest.mark.parametrize(("annotation", "value", "found"), [
-    ("", object, object), ("torch.Tensor", "x", "x"), ("float", 2, 2.0), ("int | None", None, None), ("bool", True, True),
+    ("", object, object), ("torch.Tensor", "x", "x"), ("float", 2, 2.0), ("int | None", None, None),
+    ("bool", True, True),
     ("Ratio", 1, 1.0), ("Both", 4, 4), ('Annotated[float, "between 0 and 1"]', 1, 1.0), ("Way", "b", "b"),
     ('Literal["auto", True, False]', True, True), ("list[Way]", ["b", "a"], ("b", "a")), ("list[Count]", [3], (3,)),
     ("tuple[int, ...]", [2, 2], (2, 2)), ("tuple[int, ...]", [], ()), ("tuple", [1, "x"], (1, "x")),
@@ -30,13 +31,14 @@ def test_what_fits(annotation, value, found):
 @pytest.mark.parametrize(("annotation", "value", "told"), [
     ("float", "x", "it must be a number, got 'x'"), ("float", float("inf"), "it must be a number, got inf"),
     ("int", True, "it must be a whole number, got True"), ("int", 1.0, "it must be a whole number, got 1.0"),
-    ("Ratio", 0.5, "it must be a number, at least 1, got 0.5"), ("Both", 5, "a whole number above 0 and below 5, got 5"),
+    ("Ratio", 0.5, "it must be a number, at least 1, got 0.5"),
+    ("Both", 5, "it must be a whole number above 0 and below 5, got 5"),
     ("Ratio", float("nan"), "it must be a number, at least 1, got nan"),
     ("Count | None", 0, "it must be a whole number, at least 1 or null, got 0"),
     ("Way", "c", "it must be one of a, b, got 'c'"), ("Way", ["a"], "it must be one of a, b, got ['a']"),
     ("list[Way]", ["c"], "it must be a list of some of a, b, got ['c']"),
     ("list[Way]", [], "it must be a list of some of a, b, got []"), ("list[Way]", "a", "some of a, b, got 'a'"),
-    ("list[Way]", ["a", "b", "a"], "it must be a list that names each thing once (a stands there twice), got ['a', 'b',"),
+    ("list[Way]", ["a", "b", "a"], "it must be a list that names each thing once (a stands there twice), got ['a',"),
     ("list[Count]", [1, 0], "it must be a list of whole numbers, at least 1, got [1, 0]"),
     ("list[Ratio]", [2, 2.0], "(2.0 stands there twice)"), ("list[str]", [1], "it must be a list of texts, got [1]"),
     ("tuple[int, ...]", "ab", "it must be a list of whole numbers, got 'ab'"),

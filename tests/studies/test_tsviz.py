@@ -5,7 +5,6 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
-from convscope.training.forecast import Forecast, ForecastRecipe
 from torch import nn
 
 from convscope import sweep
@@ -16,6 +15,7 @@ from convscope.rng import seeded
 from convscope.runs import Run
 from convscope.studies.study import study
 from convscope.studies.tsviz.method import Analysis
+from convscope.training.forecast import Forecast, ForecastRecipe
 
 PRESET = "tsviz"
 STUDY = study(PRESET)

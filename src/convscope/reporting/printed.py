@@ -80,12 +80,13 @@ class PaperTable:
         if all(line is None for _, line in found):
             return None
         nothing = {"mean": math.nan, "sem": math.nan, "n_seeds": 0}
-        names = [one.names if len(one.names) > 1 else one.names[0] for one, _ in found]
+        names = [one.names for one, _ in found]
         return paper_table(
             self.name, self.caption + _shorter(found) + note,
             pd.DataFrame([{"paper": one.value, **{key: (nothing if line is None else line)[key] for key in nothing}}
                           for one, line in found],
-                         index=pd.MultiIndex.from_tuples(names, names=self.index) if len(self.index) > 1 else names),
+                         index=pd.MultiIndex.from_tuples(names, names=self.index) if len(self.index) > 1 else
+                         [name for name, *_ in names]),
             index_name=self.index[0] if len(self.index) == 1 else "", show=self.show)
 
     def ledger(self, reports: Reports) -> list[LedgerRow]:

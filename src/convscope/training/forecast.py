@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convscope.data.loading import data_identity, data_label, load_bound
+from convscope.data.loading import data_identity, data_label, drawn, load_bound
 from convscope.data.series import Series, two_channels, windows
 from convscope.family import Bound, ConfigError, bind, check_serves, names, whole
 from convscope.rng import seeded
@@ -52,9 +52,19 @@ class ForecastRecipe:
         return data_label(self.data)
 
     @property
+    def model_label(self) -> str:
+        """The forecaster in a row."""
+        return self.model.label
+
+    @property
+    def seeded(self) -> bool:
+        """Whether the seed draws the series or trains the network: else every seed gives the same."""
+        return self.fit is not None or drawn(self.data)
+
+    @property
     def title(self) -> str:
         """One line that names the forecast for a person."""
-        return f"{self.data_label} | {self.model.label}" + (f" | seed {self.seed}" if self.fit else "")
+        return f"{self.data_label} | {self.model.label}" + (f" | seed {self.seed}" if self.seeded else "")
 
     def load(self, env: Mapping[str, Any]) -> Series:
         """The series, found as `env` says."""

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from convscope.training.classification import Classification
 
 
+# What of a config a recipe reads.
+KEYS = ("data", "condition", "signal", "model", "fit", "baseline_fit", "baseline_fraction", "normalise", "seed")
 FIT = {"convnet": "fit", "shallow": "baseline_fit", "classical": None}  # kind of model -> the config's key for its fit
 
 
@@ -46,6 +48,11 @@ class Recipe:
     def data_label(self) -> str:
         """The data set in a row."""
         return data_label(self.data)
+
+    @property
+    def model_label(self) -> str:
+        """The model in a row."""
+        return self.model.label
 
     @property
     def title(self) -> str:
@@ -108,7 +115,7 @@ def read_recipe(cfg: Mapping[str, Any]) -> Recipe:
         raise ConfigError(f"baseline_fraction must be a number above 0 and at most 1, got {fraction!r}")
     condition = cfg.get("condition") or {"name": "none"}
     recipe = Recipe(
-        data=data, signal=bind("signals", cfg["signal"]), model=model, fit=fit, seed=seed,
+        data=data, signal=bind("signals", cfg.get("signal") or {"name": "clean"}), model=model, fit=fit, seed=seed,
         condition=None if condition.get("name") == "none" else bind("conditions", condition),
         fraction=1.0 if kind == "convnet" else float(fraction),
         normalise=normalise and kind == "convnet" and data.method.constants.get("KIND") != "text")

@@ -234,10 +234,8 @@ def _thresholds(cell: Cell) -> Any:
 
 def _untrained(cell: Cell) -> tuple["nn.Module", "Tensor", "Tensor"]:
     """The network before training, and the training split (x, labels)."""
-    from convscope.training import shared
-
-    carriers, x, y = training_set(cell.subject, cell.dataset)
-    return shared.new_classifier(cell.subject, cell.dataset, carriers.numpy()), x, y
+    task = cell.subject.task(cell.dataset)
+    return task.build(), *task.samples()
 
 
 def _cross_entropy(scores: np.ndarray, y: np.ndarray) -> float:

@@ -110,8 +110,8 @@ def _score(cell: Cell, x: np.ndarray, y: np.ndarray, test_x: np.ndarray, *, seed
     import torch
 
     from convscope.models.classifier import Classifier
+    from convscope.training.classification import channel_statistics
     from convscope.training.predict import logits
-    from convscope.training.shared import channel_statistics
 
     images, fit = x.reshape(len(x), *dataset.input_shape), cell.subject.parts["fit"]
     mean, std = channel_statistics(images) if dataset.kind == "image" else (None, None)

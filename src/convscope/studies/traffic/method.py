@@ -10,7 +10,6 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from convscope.data.loading import drawn
 from convscope.data.series import Series
 from convscope.family import Bound, ConfigError
 from convscope.metrics.forecast import errors, interval, rmse_draws
@@ -81,16 +80,15 @@ def _tested(cell: Cell, series: Series, reference: Bound) -> Iterator[Row]:
                        rng=numpy_rng(0, "blocks"))
     yield _row(cell, "rmse_gain", told["rmse"] - errors(other, actual, scale=scale)["rmse"], "", len(rows),
                {"reference": reference.label})
-    for name, drawn_ in (("rmse", draws["own"]), ("rmse_gain", draws["own"] - draws["reference"])):
-        for bound, value in zip(("low", "high"), interval(drawn_), strict=True):
+    for name, drawn in (("rmse", draws["own"]), ("rmse_gain", draws["own"] - draws["reference"])):
+        for bound, value in zip(("low", "high"), interval(drawn), strict=True):
             yield _row(cell, f"{name}_{bound}", value, "", len(rows))
     cell.keep(rows=rows, times=series.times[rows].astype(np.int64), actual=actual, forecast=found)
 
 
 def _row(cell: Cell, *measured: Any, split: str = "test") -> Row:
     """A baseline is of no seed, unless the seed draws the series."""
-    seed = cell.seed if cell.subject.fit is not None or drawn(cell.subject.data) else 0
-    return cell.row(*measured, method="forecast", split=split, seed=seed)
+    return cell.row(*measured, method="forecast", split=split, seed=cell.seed if cell.subject.seeded else 0)
 
 
 def _forecast(cell: Cell, stop: int, rows: np.ndarray) -> tuple[np.ndarray, int]:

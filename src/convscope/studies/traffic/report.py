@@ -58,7 +58,8 @@ def _errors(rows: Sequence[Row], name: str, data: str) -> Table | None:
     if not rows:
         return None
     found: dict[str, dict[str, Any]] = {}
-    for model, own in over_seeds(rows).groupby("model", sort=False):
+    lines: Any = over_seeds(rows)
+    for model, own in lines.groupby("model", sort=False):
         told = own.set_index("metric")
         found[str(model)] = {title: (factor * told.loc[metric, "mean"], factor * told.loc[metric, "sem"])
                              for metric, (title, factor, _) in COLUMNS.items() if metric in told.index}

@@ -74,7 +74,8 @@ def run(cell: Cell, *, analyses: list[Analysis], inputs: Inputs, example: Whole,
 
     scene = _scene(cell, Asked(inputs, example, percentile, clusters, tuple(shares), finetune))
     sheets: dict[str, np.ndarray] = {}
-    yield cell.row(*scene.judged(scene.model), len(scene.x))
+    metric, value, unit = scene.judged(scene.model)
+    yield cell.row(metric, value, unit, len(scene.x))
     for name in analyses:
         for metric, value, unit, n, axes in find("looks/over_time", name)(scene, sheets):
             told = {key: layer_name(one) if isinstance(one, str) else one for key, one in axes.items()}
