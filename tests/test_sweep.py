@@ -1,6 +1,7 @@
 """A sweep without Hydra: cells are checked, run, planned and reported; one that fails stops no other."""
 
 import json
+import re
 import shutil
 
 import pytest
@@ -35,13 +36,15 @@ def run(cells: list[sweep.Cell]) -> None:
 
 def test_a_checked_cell_has_run_nothing(cells, tmp_path):
     (cell,) = cells("signal=one_pixel")
-    assert (cell.run.state(), cell.title, cell.mirrored) == ("missing", "digits copies=1 | one_pixel | gaussian_nb | seed 0", True)
+    title = "digits copies=1 | one_pixel | gaussian_nb | seed 0"
+    assert (cell.run.state(), cell.title, cell.mirrored) == ("missing", title, True)
     assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.parametrize(("key", "value", "told"), [
     ("logger", {"name": "tensorboard"}, "logger must be none or wandb, got tensorboard"),
-    ("study", "blindspot", "no blindspot in studies (did you mean blindspots?)"), ("study", "my.own", "my.own: no module of this name"),
+    ("study", "blindspot", "no blindspot in studies (did you mean blindspots?)"),
+    ("study", "my.own", "my.own: no module of this name"),
     ("signal", {"name": "one_pixl"}, "did you mean one_pixel"), ("seed", -1, "seed")])
 def test_a_wrong_cell_is_refused(cells, key, value, told):
     (cell,) = cells("signal=one_pixel")
@@ -53,7 +56,8 @@ def test_a_wrong_cell_is_refused(cells, key, value, told):
 def test_a_cell_runs_once_and_says_one_line(cells, capsys, monkeypatch):
     (cell,) = cells("signal=one_pixel")
     run([cell])
-    assert capsys.readouterr().err.startswith("[1/1] digits copies=1 | one_pixel | gaussian_nb | seed 0: accuracy 1.0000, ")
+    told = "[1/1] digits copies=1 | one_pixel | gaussian_nb | seed 0: accuracy 1.0000, "
+    assert capsys.readouterr().err.startswith(told)
     assert cell.run.state() == "done" and cell.run.provenance()["seed"] == 0
     monkeypatch.setattr(method, "run", lambda *_, **__: pytest.fail("it is done"))
     run([cell])
@@ -200,9 +204,9 @@ def test_the_ledger_has_one_line_per_number_whatever_reports_there_are(tmp_path)
     with pytest.raises(ValueError, match="no report in"):
         sweep.write_ledger(tmp_path / "absent")
     text = sweep.write_ledger(tmp_path).read_text()
-    assert text.count("84.9 %") == 8 and text.count("| reached |") == 1
+    assert text.count("84.9 %") == 8 and len(re.findall(r"\| reached +\|", text)) == 1
     short = {"iterations": 780, "n_train": 10000, "normalise": True, "fit": ""}
     cifar_report(tmp_path / "blindspots_short", "resnet depth=8", 0.5, **short)
     assert sweep.write_ledger(tmp_path).read_text() == text
     shutil.rmtree(tmp_path / "blindspots_table1")
-    assert "| reached |" not in sweep.write_ledger(tmp_path).read_text()
+    assert not re.search(r"\| reached +\|", sweep.write_ledger(tmp_path).read_text())

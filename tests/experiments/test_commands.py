@@ -56,7 +56,7 @@ def test_a_sweep_prints_its_table_and_names_its_files(swept):
     assert done.lines[0] == "2 cells, 0 done, 2 to run" and not any("Warning" in line for line in done.lines)
     cells = sorted(line for line in done.lines if "gaussian_nb" in line)
     assert [line.partition(": accuracy")[0][6:] for line in sorted(cells, key=lambda line: line[6:])] == [
-        "clean | gaussian_nb | seed 0", "one_pixel | gaussian_nb | seed 0"]
+        "digits copies=1 | gaussian_nb | seed 0", "digits copies=1 | one_pixel | gaussian_nb | seed 0"]
     assert {line[:5] for line in cells} == {"[1/2]", "[2/2]"}
     shown = next(line for line in done.out.splitlines() if line.startswith("gaussian_nb")).split()
     assert shown[0] == "gaussian_nb" and shown[2] == "100.0"
@@ -104,7 +104,7 @@ def test_a_failing_cell_stops_no_other_and_is_tried_again(warm, tmp_path):
     failed = warm("blindspots.py", *given, cwd=tmp_path)
     assert failed.code == 1 and "Traceback" not in failed.err and "gaussian_nb" in failed.out
     (cell,) = [line for line in failed.lines if line.startswith("[1/2]")]
-    assert "clean | linear_softmax | seed 0: FAILED: " in cell
+    assert "digits copies=1 | linear_softmax | seed 0: FAILED: " in cell
     states = {run.config()["model"]["name"]: run for run in runs(tmp_path)}
     assert states["gaussian_nb"].state() == "done" and states["linear_softmax"].state() == "failed"
     assert any(states["linear_softmax"].id in line for line in failed.lines)

@@ -115,7 +115,8 @@ def test_a_seed_that_draws_the_series_is_the_seed_of_every_row(cell):
     (("data=digits",), "digits is image data; a forecast needs a series"),
     (("reference.lag=3",), "autoregression has no parameter lag"),
     (("test=false",), "set test=true or origins above 0, got test=false and origins=0"),
-    (("origins=6",), "origins must be a whole number, at least 0 and at most 5, got 6"), (("window=3",), "window must be a whole number, at least 4, got 3"),
+    (("origins=6",), "origins must be a whole number, at least 0 and at most 5, got 6"),
+    (("window=3",), "window must be a whole number, at least 4, got 3"),
     (("window=900",), "are fewer than the window of 900"),
     (("horizon=0",), "horizon must be a whole number, at least 1"),
     (("data.days=5",), "at least 10 days")])

@@ -138,7 +138,7 @@ class Cell:
 
     def curve(self) -> list[dict[str, float]]:
         """The epochs of the subject's network as far as the store has it; none where nothing is trained."""
-        if hasattr(self.subject, "network") or not hasattr(self.subject, "task"):
+        if hasattr(self.subject, "network") or getattr(self.subject, "fit", None) is None:
             return []
         from convscope.training import shared
 

@@ -37,6 +37,9 @@ def subject(cfg: Mapping[str, Any]) -> Any:
         found = read_recipe(cfg)
     else:
         found = read_forecast(cfg)
+    if found.model.name == "day_attention":
+        raise ConfigError("tsviz looks into convolutions, day_attention has none; choose traffic_cnn, or one of your "
+                          "own")
     weights = cfg.get("weights")
     if weights is None:
         return found
@@ -49,15 +52,12 @@ def subject(cfg: Mapping[str, Any]) -> Any:
 
 
 def check(cell: Cell) -> None:
-    """Refuses data that are not over time, and a network without convolutions."""
-    data, model = cell.subject.data, cell.subject.model
+    """Refuses data that are not over time, and a series shorter than a window."""
+    data = cell.subject.data
     kind = data.method.constants.get("KIND", "image")
     if kind not in ("series", "windows", "text"):
         raise ConfigError(f"tsviz is for series, windows and texts, {data.name} is {kind} data; for images take "
                           "under_the_hood")
-    if model.name == "day_attention":
-        raise ConfigError("tsviz looks into convolutions, day_attention has none; choose traffic_cnn, or one of your "
-                          "own")
     if kind == "series":
         cell.subject.test_rows(cell.dataset)
 
