@@ -1,5 +1,7 @@
 """The study resampling: what it draws, trains and scores, and its report."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
@@ -9,6 +11,7 @@ from convscope import sweep
 from convscope.data.loading import load_bound
 from convscope.family import ConfigError, bind
 from convscope.runs import Run
+from convscope.studies.resampling import method, report
 from convscope.studies.study import study
 
 STUDY = study("resampling")
@@ -95,3 +98,7 @@ def test_a_ratio_that_leaves_no_rare_class_fails_in_one_sentence(compose, tmp_pa
     cfg = compose("data=xor", "data.n=20", "ratios=[30]", preset="resampling", runs=tmp_path)
     sweep.run_cell(cfg)
     assert "at 30:1 the rare class keeps 0 of 10 samples, 2 or more are needed" in sweep.check(cfg).run.failure()
+
+
+def test_the_report_knows_every_method():
+    assert get_args(method.Method) == report.METHODS

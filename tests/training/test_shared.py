@@ -8,9 +8,8 @@ import torch
 
 from convscope.rng import torch_rng
 from convscope.runs import Store
-from convscope.training.classification import channel_statistics
 from convscope.training.forecast import read_forecast
-from convscope.training.recipe import read_recipe
+from convscope.training.recipe import channel_statistics, read_recipe
 from convscope.training.shared import VERSION, curve, get_or_train
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from convscope.family import Bound, ConfigError, bind, whole
 from convscope.rng import derive, numpy_rng, seeded
 from convscope.rows import Row
+from convscope.studies.capacity.report import LAYERS
 from convscope.studies.study import Cell
 from convscope.studies.subjects import Parts, Shape
 
@@ -21,7 +22,6 @@ PARTS = ("data", "model", "input_shape", "n_classes")
 # How the paper can be read: its four rules, its algorithm, and the algorithm as printed.
 MODES: Mapping[str, Mapping[str, Any]] = {
     "rules": {}, "algorithm1": {"mode": "algorithm1"}, "literal": {"mode": "algorithm1", "output_bits": "sum"}}
-LAYERS = ("name", "kind", "parameters", "bits_in", "capacity", "bits_out")
 
 
 def run(cell: Cell, *, max_samples: Annotated[int, "at least 2"]) -> Iterator[Row]:

@@ -10,11 +10,11 @@ from convscope.reporting.records import table
 from convscope.reporting.tables import Table
 from convscope.reporting.words import slug, whole
 from convscope.rows import Row
-from convscope.studies.capacity.method import LAYERS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+LAYERS = ("name", "kind", "parameters", "bits_in", "capacity", "bits_out")  # what a run keeps of each layer
 COLUMNS = {"rules": "four rules", "algorithm1": "Algorithm 1", "literal": "Algorithm 1 as printed"}
 MATCHED = {"complexity_bits": ("needed bits", whole), "width": ("width", "{:.3g}".format),
            "matched_bits": ("capacity in bits", whole), "matched_parameters": ("parameters", whole)}

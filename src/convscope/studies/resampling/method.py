@@ -7,7 +7,7 @@ by every method, trains, and scores on the test split as it is. The positive cla
 
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
@@ -26,7 +26,6 @@ KEPT = 600  # points of a 2-D set that are kept for its picture
 Ratio = Annotated[float, "at least 1"]
 Method = Literal["none", "random_over", "random_under", "smote", "tomek", "smote_tomek", "smote_least_complex",
                  "smote_most_complex", "random_under_least_complex", "random_under_most_complex"]
-METHODS: tuple[str, ...] = get_args(Method)
 
 
 def run(cell: Cell, *, methods: list[Method], ratios: list[Ratio], n_majority: Count, repeats: Count) -> Iterator[Row]:
@@ -110,8 +109,8 @@ def _score(cell: Cell, x: np.ndarray, y: np.ndarray, test_x: np.ndarray, *, seed
     import torch
 
     from convscope.models.classifier import Classifier
-    from convscope.training.classification import channel_statistics
     from convscope.training.predict import logits
+    from convscope.training.recipe import channel_statistics
 
     images, fit = x.reshape(len(x), *dataset.input_shape), cell.subject.parts["fit"]
     mean, std = channel_statistics(images) if dataset.kind == "image" else (None, None)

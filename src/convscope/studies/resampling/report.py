@@ -11,11 +11,12 @@ from convscope.reporting.records import table
 from convscope.reporting.tables import Table, grid, percent
 from convscope.reporting.words import capital, seeds, slug
 from convscope.rows import Row
-from convscope.studies.resampling.method import METHODS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+METHODS = ("none", "random_over", "random_under", "smote", "tomek", "smote_tomek", "smote_least_complex",
+           "smote_most_complex", "random_under_least_complex", "random_under_most_complex")  # in this order
 SCORES = {"auc": "area under the ROC curve", "balanced_accuracy": "balanced accuracy",
           "average_precision": "average precision"}
 CHOICES = LEAST, MOST = "_least_complex", "_most_complex"
