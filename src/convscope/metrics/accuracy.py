@@ -11,6 +11,13 @@ def accuracy(pred: np.ndarray, y: np.ndarray) -> float:
     return share(pred, y)
 
 
+def cross_entropy(scores: np.ndarray, y: np.ndarray) -> float:
+    """Mean of -log softmax of each sample's label, in nats, of logits [N, K] and labels [N]."""
+    top = scores.max(axis=1, keepdims=True).astype(np.float64)
+    log = np.log(np.exp(scores - top).sum(axis=1)) + top[:, 0]
+    return float(np.mean(log - scores[np.arange(len(y)), y]))
+
+
 def wilson(correct: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
     """Lower and upper bound of a share of `correct` in `n`, in [0, 1].
 

@@ -1,7 +1,7 @@
 """Words that captions and file names of several studies share."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 
@@ -18,6 +18,18 @@ def capital(text: str) -> str:
 def slug(text: str) -> str:
     """A label as part of a file's name: `image_folder seefood` -> `image_folder-seefood`."""
     return re.sub(r"[^\w.=-]+", "-", text)
+
+
+def ending(one: str, among: Iterable[str]) -> str:
+    """What tells a figure or table of `one` from those of the others in its file's name; nothing where it is alone."""
+    return "" if len(set(among)) == 1 else "_" + "_".join(one.replace("/", " ").replace("=", "-").split())
+
+
+def by_network(arrays: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, Any]]]:
+    """`<data>/<model>` -> (`ending`, its arrays by the rest of their names) of arrays `<data>/<model>/<name>`."""
+    keys = sorted({"/".join(name.split("/")[:2]) for name in arrays})
+    return {key: (ending(key, keys), {name.removeprefix(f"{key}/"): array for name, array in arrays.items()
+                                      if name.startswith(f"{key}/")}) for key in keys}
 
 
 def short(labels: Iterable[str]) -> list[str]:

@@ -48,18 +48,12 @@ Arrays = Mapping[str, np.ndarray]
 class Subject(Protocol):
     """What a cell is about: a model on data, most often. `kind` is the kind of its model, or what is done instead."""
 
-    @property
-    def data(self) -> Bound | None: ...
-    @property
-    def seed(self) -> int: ...
-    @property
-    def kind(self) -> str: ...
-    @property
-    def title(self) -> str: ...
-    @property
-    def data_label(self) -> str: ...
-    @property
-    def model_label(self) -> str: ...
+    data: Bound | None
+    seed: int
+    kind: str
+    title: str
+    data_label: str
+    model_label: str
 
     def load(self, env: Mapping[str, Any]) -> Any:
         """Its data, checked to be of a kind that its parts serve."""
@@ -195,12 +189,10 @@ class Study:
         return (self._own("tables") or _tables)(rows)
 
     def figures(self, rows: Sequence[Row], arrays: Arrays) -> "dict[str, Figure]":
-        own = self._own("figures")
-        return own(rows, arrays) if own else {}
+        return (self._own("figures") or _none)(rows, arrays)
 
     def pages(self, rows: Sequence[Row], arrays: Arrays) -> dict[str, str]:
-        own = self._own("pages")
-        return own(rows, arrays) if own else {}
+        return (self._own("pages") or _none)(rows, arrays)
 
     def ledger(self, reports: Mapping[str, Sequence[Row]]) -> "list[LedgerRow]":
         own = self._own("ledger")
@@ -229,13 +221,13 @@ def kept(run: Run) -> dict[str, np.ndarray]:
         return dict(saved)
 
 
-def first_seed(runs: Iterable[Run]) -> dict[str, np.ndarray]:
-    """What the first seed of each data set and model kept: `<data>/<model>/<name>`."""
+def first_seed(runs: Iterable[Run], of: Callable[[Row], str] = lambda row: f"{row.data}/{row.model}"
+               ) -> dict[str, np.ndarray]:
+    """What the first seed of each data set and model kept, or of what `of` tells apart: `<data>/<model>/<name>`."""
     found: dict[str, dict[str, np.ndarray]] = {}
     for one in sorted(runs, key=lambda run: run.rows()[0].seed):
-        row = one.rows()[0]
-        if f"{row.data}/{row.model}" not in found:
-            found[f"{row.data}/{row.model}"] = kept(one)
+        if (key := of(one.rows()[0])) not in found:
+            found[key] = kept(one)
     return {f"{key}/{name}": array for key, arrays in found.items() for name, array in arrays.items()}
 
 
@@ -259,6 +251,10 @@ def _tables(rows: Sequence[Row]) -> "list[Table]":
     from convscope.reporting.plain import tables
 
     return tables(rows)
+
+
+def _none(*_: Any) -> dict[str, Any]:
+    return {}
 
 
 def _plain(value: Any) -> Any:

@@ -15,7 +15,7 @@ from convscope.metrics.forecast import errors
 from convscope.rng import numpy_rng
 from convscope.training import predict
 from convscope.training.fit import fit
-from convscope.training.forecast import Forecast
+from convscope.training.forecast import Forecast, ForecastRecipe
 from convscope.training.objective import SquaredError
 from convscope.training.recipe import Recipe, test_set, training_set
 
@@ -62,6 +62,13 @@ class Scene:
         return numpy_rng(self.seed, "tsviz", *names)
 
 
+def see(model: nn.Module, recipe: Recipe | ForecastRecipe, data: Any, env: Mapping[str, Any], asked: Asked) -> Scene:
+    """What a network is looked at with, of whichever kind its recipe is; `data` are what the recipe loads."""
+    if isinstance(recipe, Recipe):
+        return _of_classifier(model, recipe, data, env, asked)
+    return _of_forecaster(model, recipe.task(data), recipe.test_rows(data), env, asked)
+
+
 def differenced(raw_BT: Tensor) -> Tensor:
     """[B, 2, T]: `data.series.two_channels` in torch: the window, and its differences, the last one their mean size."""
     steps_BT = raw_BT.diff(dim=1)
@@ -84,7 +91,7 @@ def layer_name(name: str) -> str:
     return name.removeprefix("network.")
 
 
-def of_forecaster(model: nn.Module, task: Forecast, rows: np.ndarray, env: Mapping[str, Any], asked: Asked) -> Scene:
+def _of_forecaster(model: nn.Module, task: Forecast, rows: np.ndarray, env: Mapping[str, Any], asked: Asked) -> Scene:
     """Of a forecaster: test windows, and all that it was trained on. Errors are in the series' unit."""
     x, y, train = task.inputs(rows), task.targets(rows), np.arange(task.needs, task.stop)
     fit_x, fit_y = task.inputs(train), task.targets(train)
@@ -103,7 +110,7 @@ def of_forecaster(model: nn.Module, task: Forecast, rows: np.ndarray, env: Mappi
     return Scene(model, x, y, fit_x, judged, tuned, derive, _spread(fit_x), (), task.seed, asked)
 
 
-def of_classifier(model: nn.Module, recipe: Recipe, dataset: Dataset, env: Mapping[str, Any], asked: Asked) -> Scene:
+def _of_classifier(model: nn.Module, recipe: Recipe, dataset: Dataset, env: Mapping[str, Any], asked: Asked) -> Scene:
     """Of a classifier of windows or texts."""
     _, x, y = test_set(recipe, dataset)
     _, fit_x, fit_y = training_set(recipe, dataset)

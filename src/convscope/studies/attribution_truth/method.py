@@ -5,31 +5,27 @@ seen. Only images that it reads by the signal are explained: right with the true
 one. Then every attribution is asked how much of it lies on those pixels, and whether the network agrees with it.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
 from convscope.family import Bound, Count, check_serves
 from convscope.metrics import localisation
-from convscope.metrics.accuracy import accuracy
-from convscope.metrics.reliance import reliance, wrong_labels
-from convscope.rng import derive, numpy_rng, torch_rng
+from convscope.rng import derive, numpy_rng
 from convscope.rows import Row
 from convscope.runs import Run
 from convscope.studies.attribution_truth.report import CONTROLS, CURVES
 from convscope.studies.study import Cell, kept
-from convscope.training.recipe import test_set
+from convscope.training.evidence import read_by_signal
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    pass
 
 VERSION = 1
 MODELS = ("convnet", "shallow")
 FILL = 0.5       # grey, of covered pixels in deletion and insertion
-LOCAL = 0.5      # a signal on a larger share of the pixels is nowhere in particular
 USED = 0.5       # a network that reads fewer test images by the signal is told of, and its attributions are not judged
-Explain = Callable[["nn.Module", "Tensor", "Tensor"], "Tensor"]
 
 
 def check(cell: Cell) -> None:
@@ -46,7 +42,7 @@ def run(cell: Cell, *, images: Count, methods: dict[str, Annotated[Bound, "attri
     """
     import torch
 
-    from convscope.attribution import faithfulness
+    from convscope.attribution import controls, faithfulness
 
     recipe, model = cell.subject, cell.network()
 
@@ -54,7 +50,7 @@ def run(cell: Cell, *, images: Count, methods: dict[str, Annotated[Bound, "attri
         return cell.row(metric, value, "fraction", n, {"signal": recipe.signal.label}, method=method,
                         condition=recipe.condition.label if recipe.condition else "none")
 
-    x, y, mask, known = _read_by_signal(cell, model)
+    x, y, mask, known = read_by_signal(recipe, cell.dataset, model, env=cell.env)
     for metric, value in known.items():
         yield row(metric, value, len(cell.dataset.splits["test"]))
     if known["explained"] < USED:  # no truth to find
@@ -63,8 +59,8 @@ def run(cell: Cell, *, images: Count, methods: dict[str, Annotated[Bound, "attri
     x, y, mask = x[chosen], y[chosen], mask[chosen]
     one = len(x) // 2  # of a class in the middle
     shown = {"image": x[one].numpy(), "mask": mask[one]}
-    for name, explain in _attributions(methods, cell.seed).items():
-        def heated(network: Any, explain: Explain = explain) -> np.ndarray:
+    for name, explain in controls.beside(methods, seed=cell.seed).items():
+        def heated(network: Any, explain: Any = explain) -> np.ndarray:
             return localisation.heatmap(explain(network, x, y).numpy())
 
         heat = heated(model)
@@ -103,40 +99,3 @@ def arrays(runs: Iterable[Run]) -> dict[str, np.ndarray]:
                 [np.stack([saved[f"{way}/{method}"] for way in CURVES]) for method in methods],
                 dtype=[(method, np.float32) for method in methods]))
     return found
-
-
-def _read_by_signal(cell: Cell, model: "nn.Module") -> tuple["Tensor", "Tensor", np.ndarray, dict[str, float]]:
-    """(x, y, mask) of the test images that the network reads by the signal, and its accuracy and reliance on all.
-
-    The mask, bool [N, H, W], is true where a pixel depends on the label that is encoded.
-    """
-    import torch
-
-    from convscope.training.predict import logits
-
-    recipe, dataset = cell.subject, cell.dataset
-    _, x, y = test_set(recipe, dataset)
-    depends = torch.zeros(len(x), *x.shape[2:], dtype=torch.bool)
-    for label in range(dataset.n_classes):
-        depends |= (test_set(recipe, dataset, torch.full_like(y, label))[1] != x).any(dim=1)
-    if (share := float(depends.float().mean())) > LOCAL:
-        raise ValueError(f"{recipe.signal.label} lies on {share:.0%} of the pixels, nowhere in particular; take a "
-                         "signal of single pixels, as one_pixel or pattern_pixels")
-    label = y.numpy()
-    wrong = wrong_labels(label, n_classes=dataset.n_classes, rng=numpy_rng(recipe.seed, "wrong"))
-    pred = logits(model, x, env=cell.env).argmax(axis=1)
-    misled = logits(model, test_set(recipe, dataset, torch.from_numpy(wrong))[1], env=cell.env).argmax(axis=1)
-    used = (pred == label) & (misled == wrong) & depends.flatten(1).any(dim=1).numpy()
-    return x[used], y[used], depends.numpy()[used], {
-        "accuracy": accuracy(pred, label), "reliance": reliance(misled, wrong), "explained": float(used.mean())}
-
-
-def _attributions(methods: dict[str, Any], seed: int) -> dict[str, Explain]:
-    """Every attribution by its name as a function of model, x and target; last the controls, which know no model."""
-    from convscope.attribution import controls
-
-    found = {name: lambda model, x, target, method=method: method.call(
-        model=model, x=x, target=target, rng=torch_rng(seed, method.name)).expand_as(x)
-        for name, method in methods.items()}
-    return {**found, "edges": lambda model, x, target: controls.edges(x),
-            "chance": lambda model, x, target: controls.chance(x, rng=torch_rng(seed, "chance"))}

@@ -15,11 +15,12 @@ from convscope.data.dataset import Dataset
 from convscope.family import describe
 from convscope.metrics.accuracy import accuracy
 from convscope.metrics.reliance import blind_level, reliance, wrong_labels
-from convscope.rng import derive, numpy_rng
+from convscope.rng import numpy_rng
 from convscope.rows import Row
 from convscope.runs import Run
 from convscope.studies.blindspots.labels import spoken
 from convscope.studies.study import Cell, kept
+from convscope.training.direct import estimator
 from convscope.training.recipe import Recipe, test_set, training_set
 
 if TYPE_CHECKING:
@@ -94,12 +95,9 @@ def _fitted(cell: Cell) -> tuple[Any, Callable[["torch.Tensor"], np.ndarray]]:
     """The trained model, and a function from samples [N, ...] to predicted classes [N]."""
     recipe, dataset = cell.subject, cell.dataset
     if recipe.kind == "classical":
-        estimator = recipe.model.call(
-            n_classes=dataset.n_classes, input_shape=dataset.input_shape, alphabet=dataset.alphabet,
-            random_state=derive(recipe.seed, "estimator") % 2**32)
         _, x, y = training_set(recipe, dataset)
-        estimator.fit(x.flatten(1).numpy(), y.numpy())
-        return estimator, lambda x: estimator.predict(x.flatten(1).numpy())
+        made = estimator(recipe.model, dataset, x.flatten(1).numpy(), y.numpy(), seed=recipe.seed)
+        return made, lambda x: made.predict(x.flatten(1).numpy())
 
     from convscope.training.predict import logits
 

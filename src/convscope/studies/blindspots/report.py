@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BLIND = "blind level"
+WIDE = 15   # signals beside each other in a sheet
 SHEET_LINES = ("carrier", "with the signal", "change")
 METRICS = {"accuracy": "accuracy with the signal", "clean_accuracy": "accuracy on clean images",
            "reliance": "follows a wrong signal"}
@@ -129,15 +130,19 @@ def _range(numbers: Frame) -> str:
 
 
 def _sheet(arrays: Mapping[str, np.ndarray]) -> "Figure | None":
-    """One column per signal: carrier, encoded image, and the change, magnified until it shows."""
+    """Carrier, encoded image and the change, magnified until it shows: a column per signal, of many a row."""
     from convscope.reporting.figures import Picture, change, image_sheet
 
-    columns = []
+    shown = {}
     for key in sorted({key.rpartition("/")[0] for key in arrays}, key=lambda key: rank(key.partition("/")[2])):
         carrier, encoded = arrays[f"{key}/carrier"][0], arrays[f"{key}/encoded"][0]
         places = [(int(r), int(c)) for r, c in np.argwhere((encoded != carrier).any(axis=0))]
-        columns.append([Picture(key.partition("/")[2].replace("_", " "), carrier),
-                        Picture("", encoded, circles=places if len(places) <= 2 else []), change(carrier, encoded)])
+        shown[key.partition("/")[2]] = (carrier, Picture("", encoded, circles=places if len(places) <= 2 else []),
+                                        change(carrier, encoded))
+    if len(shown) > WIDE:
+        return image_sheet([[Picture("", carrier), *others] for carrier, *others in shown.values()],
+                           labels=[name.replace("_", " ") for name in shown], title="Carrier, with the signal, change")
+    columns = [[Picture(name.replace("_", " "), carrier), *others] for name, (carrier, *others) in shown.items()]
     return image_sheet(list(zip(*columns, strict=True)), labels=SHEET_LINES) if columns else None
 
 

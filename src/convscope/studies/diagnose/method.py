@@ -5,23 +5,22 @@ each number what it means and what to do. What was not measured is not claimed.
 """
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import fields
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from convscope.data import audit
 from convscope.data.dataset import Dataset
 from convscope.family import Bound, ConfigError, bind
-from convscope.metrics.accuracy import accuracy
+from convscope.metrics.accuracy import accuracy, cross_entropy
 from convscope.rng import derive, numpy_rng, torch_rng
 from convscope.rows import Row
 from convscope.runs import Run
 from convscope.studies.study import Cell, kept
-from convscope.training.recipe import Recipe, read_recipe, training_set
-from convscope.training.regime import Regime
+from convscope.training.recipe import training_set
+from convscope.training.regime import regime_of
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 VERSION = 1
 KINDS = ("image", "table", "windows")
 MODELS = ("convnet", "shallow")
+PARTS = ("data", "condition", "model", "fit", "baseline_fit", "baseline_fraction", "normalise")
 PROBED = 512     # inputs for the checks of evaluation
 CLOUD = 5000     # samples for the overlap of classes
 UNITS = {"samples": "samples", "class_samples": "samples", "equal": "samples", "contradicting": "contents",
@@ -37,11 +37,6 @@ UNITS = {"samples": "samples", "class_samples": "samples", "equal": "samples", "
          "units": "units", "dead_units": "units", "loss": "nats", "accuracy": "fraction",
          "permuted_train_accuracy": "fraction", "permuted_test_accuracy": "fraction"}
 FAMILIES = ("lenet", "alexnet", "vgg", "resnet", "mlp")  # offered in a wanted size
-
-
-def subject(cfg: Mapping[str, Any]) -> Recipe:
-    """The network by its recipe, on the data as they are."""
-    return read_recipe({**cfg, "signal": {"name": "clean"}})
 
 
 def check(cell: Cell) -> None:
@@ -92,23 +87,18 @@ def _rows(cell: Cell, n: int, values: Mapping[str, float], axes: Mapping[str, An
 def _samples(cell: Cell) -> Iterator[Row]:
     """Sizes, classes, equal samples (by the hash of their content), and the scales of a table's columns."""
     dataset: Dataset = cell.dataset
-    contents: dict[str, Counter[str]] = {}
+    train, test = dataset.splits["train"], dataset.splits["test"]
     for name, split in dataset.splits.items():
-        n, ids = len(split), [str(one)[:16] for one in split.ids]  # an id is the hash, and -2, -3 of equal ones
-        contents[name] = Counter(ids)
-        labels = Counter(one for one, _ in set(zip(ids, split.y.tolist(), strict=True)))
-        yield from _rows(cell, n, {"samples": n}, split=name)
+        yield from _rows(cell, len(split), {"samples": len(split)}, split=name)
         for called, count in zip(dataset.class_names, np.bincount(split.y, minlength=dataset.n_classes), strict=True):
-            yield from _rows(cell, n, {"class_samples": count}, {"class": called}, split=name)
-        yield from _rows(cell, n, {"equal": n - len(labels), "contradicting": sum(k > 1 for k in labels.values())},
-                         split=name)
-    leaked = sum(count for one, count in contents["test"].items() if one in contents["train"])
-    yield from _rows(cell, contents["test"].total(), {"leaked": leaked}, split="test")
+            yield from _rows(cell, len(split), {"class_samples": count}, {"class": called}, split=name)
+        told = zip(("equal", "contradicting"), audit.equal(split.ids, split.y), strict=True)
+        yield from _rows(cell, len(split), dict(told), split=name)
+    yield from _rows(cell, len(test), {"leaked": audit.leaked(train.ids, test.ids)}, split="test")
     if dataset.kind == "table":
-        spread = dataset.splits["train"].stored.std(axis=0, dtype=np.float64)
-        varied = spread[spread > 0]
-        yield from _rows(cell, len(spread), {"constant_features": len(spread) - len(varied)} | (
-            {"scales": varied.max() / varied.min()} if len(varied) else {}))
+        constant, scales = audit.scales(train.stored)
+        yield from _rows(cell, train.stored.shape[1], {"constant_features": constant} | (
+            {} if scales is None else {"scales": scales}))
 
 
 def _complexity(cell: Cell) -> Iterator[Row]:
@@ -167,9 +157,9 @@ def _range_test(cell: Cell, shown: dict[str, np.ndarray]) -> Iterator[Row]:
 
     fit, (model, x, y) = cell.subject.fit, _untrained(cell)
     checkup.check_takes(model, x[:2], env=cell.env)
-    if fit.method.module != "convscope.training.fit":
+    regime = regime_of(fit)
+    if regime is None:
         return
-    regime = Regime(**{field.name: fit.arguments[field.name] for field in fields(Regime)})
     tested = checkup.range_test(model, x, y, regime, seed=cell.seed, env=cell.env,
                                 batch_size=fit.arguments["batch_size"])
     shown |= {"lr": tested.lr, "loss": tested.loss}
@@ -206,7 +196,7 @@ def _scores(cell: Cell, model: "nn.Module") -> Iterator[Row]:
     for name, inputs, labels in (("train", x, y.numpy()), ("test", torch.from_numpy(test.x()), test.y)):
         scores = logits(model, inputs, env=cell.env)
         yield from _rows(cell, len(labels), {"accuracy": accuracy(scores.argmax(1), labels),
-                                             "loss": _cross_entropy(scores, labels)}, split=name)
+                                             "loss": cross_entropy(scores, labels)}, split=name)
 
 
 def _permuted(cell: Cell) -> Iterator[Row]:
@@ -236,9 +226,3 @@ def _untrained(cell: Cell) -> tuple["nn.Module", "Tensor", "Tensor"]:
     """The network before training, and the training split (x, labels)."""
     task = cell.subject.task(cell.dataset)
     return task.build(), *task.samples()
-
-
-def _cross_entropy(scores: np.ndarray, y: np.ndarray) -> float:
-    top = scores.max(axis=1, keepdims=True).astype(np.float64)
-    log = np.log(np.exp(scores - top).sum(axis=1)) + top[:, 0]
-    return float(np.mean(log - scores[np.arange(len(y)), y]))

@@ -5,18 +5,18 @@ One cell takes two classes, a classifier and a seed, makes the training data imb
 by every method, trains, and scores on the test split as it is. The positive class is the rare one, the second.
 """
 
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 import numpy as np
 
 from convscope.family import ConfigError, Count, bind, whole
-from convscope.rng import derive, numpy_rng, seeded
+from convscope.rng import derive, numpy_rng
 from convscope.rows import Row
 from convscope.runs import Run
-from convscope.studies.study import Cell, kept
+from convscope.studies.study import Cell, first_seed
 from convscope.studies.subjects import Parts
+from convscope.training.direct import second_class_scores
 from convscope.training.recipe import FIT
 
 VERSION = 1
@@ -41,7 +41,7 @@ def run(cell: Cell, *, methods: list[Method], ratios: list[Ratio], n_majority: C
     from convscope.resampling import imbalanced
     from convscope.resampling import methods as resamplers
 
-    dataset = cell.dataset
+    dataset, parts = cell.dataset, cell.subject.parts
     train, test = dataset.splits["train"], dataset.splits["test"]
     shown: dict[str, np.ndarray] = {}
     for ratio in ratios:
@@ -55,7 +55,9 @@ def run(cell: Cell, *, methods: list[Method], ratios: list[Ratio], n_majority: C
             if dataset.input_shape == (2,) and ratio == max(ratios):
                 few = numpy_rng(cell.seed, "shown").permutation(len(new_y))[:KEPT]
                 shown |= {f"{method}/x": new_x[few], f"{method}/y": new_y[few]}
-            scores = _score(cell, new_x, new_y, test.x(), seed=derive(cell.seed, method, f"{ratio:g}") % 2**31)
+            scores = second_class_scores(
+                parts["model"], parts.get("fit"), dataset, new_x, new_y, test.x(), seed=cell.seed,
+                fit_seed=derive(cell.seed, method, f"{ratio:g}") % 2**31, env=cell.env)
             axes = {"ratio": ratio, "repeats": repeats, "n_majority": n_majority}
             for metric, value in (("auc", roc_auc_score(test.y, scores)),
                                   ("balanced_accuracy", balanced_accuracy_score(test.y, scores > 0)),
@@ -83,41 +85,5 @@ def check(cell: Cell) -> None:
 
 
 def arrays(runs: Iterable[Run]) -> dict[str, np.ndarray]:
-    """Points before and after each method, of the first run on each data set in the plane: `<data>/<method>/<x, y>`."""
-    found: dict[str, dict[str, np.ndarray]] = {}
-    for one in runs:
-        data = one.rows()[0].data
-        if data not in found:
-            found[data] = kept(one)
-    return {f"{data}/{name}": array for data, points in found.items() for name, array in points.items()}
-
-
-def _score(cell: Cell, x: np.ndarray, y: np.ndarray, test_x: np.ndarray, *, seed: int) -> np.ndarray:
-    """[N] how much each test sample looks like class 1, by a model trained on flat x [n, D] and y."""
-    model, dataset = cell.subject.parts["model"], cell.dataset
-    if cell.subject.kind == "classical":
-        estimator = model.call(n_classes=2, input_shape=dataset.input_shape,
-                               random_state=derive(cell.seed, "estimator") % 2**32)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a logistic regression that stops at its iterations
-            estimator.fit(x, y)
-        flat = test_x.reshape(len(test_x), -1)
-        if hasattr(estimator, "decision_function"):
-            return np.asarray(estimator.decision_function(flat))
-        return estimator.predict_proba(flat)[:, 1] - 0.5
-
-    import torch
-
-    from convscope.models.classifier import Classifier
-    from convscope.training.predict import logits
-    from convscope.training.recipe import channel_statistics
-
-    images, fit = x.reshape(len(x), *dataset.input_shape), cell.subject.parts["fit"]
-    mean, std = channel_statistics(images) if dataset.kind == "image" else (None, None)
-    with seeded(cell.seed, "init"):
-        network = model.call(n_classes=2, input_shape=dataset.input_shape, alphabet="")
-    network = Classifier(network, input_shape=dataset.input_shape, class_names=dataset.class_names, mean=mean, std=std)
-    fit.function()(network, torch.from_numpy(images), torch.from_numpy(y), seed=seed,
-                   env={**cell.env, "progress": False}, **fit.arguments)
-    found = logits(network, torch.from_numpy(test_x), env=cell.env)
-    return found[:, 1] - found[:, 0]
+    """Points before and after each method, first seed, of each data set in the plane: `<data>/<method>/<x, y>`."""
+    return first_seed(runs, lambda row: row.data)

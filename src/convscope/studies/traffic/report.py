@@ -9,6 +9,7 @@ import numpy as np
 from convscope.reporting.aggregate import over_seeds
 from convscope.reporting.records import table
 from convscope.reporting.tables import Table
+from convscope.reporting.words import ending
 from convscope.rows import Row
 from convscope.studies.traffic.paper import REAL, RELEASED
 
@@ -28,9 +29,9 @@ def tables(rows: Sequence[Row]) -> list[Table]:
     series = sorted({row.data for row in rows})
     found = []
     for data in series:
-        suffix = "" if len(series) == 1 else f"_{data.replace(' ', '_')}"
         for split, name, make in (("test", "errors", _errors), ("rolling", "rolling_origin", _rolling)):
-            found.append(make([row for row in rows if (row.data, row.split) == (data, split)], name + suffix, data))
+            own = [row for row in rows if (row.data, row.split) == (data, split)]
+            found.append(make(own, name + ending(data, series), data))
     return [one for one in found if one is not None]
 
 
@@ -48,7 +49,7 @@ def figures(rows: Sequence[Row], arrays: Mapping[str, np.ndarray]) -> dict[str, 
         chosen = chosen or sorted(named)[:3]
         day = times < times[0] + 86400
         day = day if day.sum() > 10 else times >= times[0]
-        found["forecasts" if len(series) == 1 else f"forecasts_{data.replace(' ', '_')}"] = over_time(
+        found[f"forecasts{ending(data, series)}"] = over_time(
             times[day], arrays[f"{data}/actual"][day], {name.replace("_", " "): named[name][day] for name in chosen},
             title=f"The first day of the test rows, {data.replace('_', ' ')}")
     return found

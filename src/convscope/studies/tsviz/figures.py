@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convscope.reporting.aggregate import over_seeds
+from convscope.reporting.words import by_network
 from convscope.rows import Row
 
 if TYPE_CHECKING:
@@ -22,12 +23,10 @@ WAYS = ("least influence", "at random")  # of removing filters, that the curves 
 
 def figures(rows: Sequence[Row], arrays: Arrays) -> dict[str, "Figure"]:
     """The four levels, percentile filter, saliency, highlighting and made windows of one example, per network."""
-    keys = list(dict.fromkeys(name.rpartition("/layers")[0] for name in arrays if name.endswith("/layers")))
     found: dict[str, Figure] = {}
-    for key in keys:
-        own = {name.removeprefix(f"{key}/"): array for name, array in arrays.items() if name.startswith(f"{key}/")}
-        ending = "" if len(keys) == 1 else "_" + "_".join(key.replace("/", " ").replace("=", "-").split())
-        found |= {f"{name}{ending}": sheet for name, sheet in _sheets(own).items()}
+    for ending, own in by_network(arrays).values():
+        if "layers" in own:
+            found |= {f"{name}{ending}": sheet for name, sheet in _sheets(own).items()}
     return found | _pruning_curves(rows)
 
 
@@ -46,28 +45,26 @@ def _sheets(own: Arrays) -> dict[str, "Figure"]:
     middle = layers[len(layers) // 2]
     counts = [len(own[f"importance/{name}"]) for name in layers]
     labels = ["input", *(f"{name}, {count} filters" for name, count in zip(layers, counts, strict=True))]
+    high = {name: [k for k in order[name] if own[f"shown/{name}"][k]] for name in layers}
+    by_cluster = sorted(order[middle], key=lambda k: (own[f"clusters/{middle}"][k] < 0, own[f"clusters/{middle}"][k]))
     found = {
         "level1_overview": trace_sheet(
             [heads, *([Trace("", own[f"overview/{k}"].astype(np.float64))] for k in range(len(own["overview"]) - 1)),
              [_output(own)]], labels=["input", *map(str, own["overview"])], size=(2.2, 0.6),
-            title="Level 1: the network layer by layer, of each its most important filter"),
-        "level2_most_important": trace_sheet(
-            [heads, *(filters(name, order[name][:COLUMNS]) for name in layers)], labels=labels,
-            title="Level 2: filters by importance (red), the most important first"),
-        "level2_least_important": trace_sheet(
-            [heads, *(filters(name, order[name][::-1][:COLUMNS]) for name in layers)], labels=labels,
-            title="Level 2: filters by importance (red), the least important first"),
-        "percentile": trace_sheet(
-            [heads, *([one for one in filters(name, order[name]) if own[f"shown/{name}"][int(one.title)]][:COLUMNS]
-                      for name in layers)], labels=labels,
-            title=f"Level 2: filters at or above percentile {float(own['percentile']):g} of their layer's importance"),
+            title="Level 1: the network layer by layer, of each its most important filter")}
+    found |= {sheet: trace_sheet([heads, *(filters(name, chosen[name][:COLUMNS]) for name in layers)], labels=labels,
+                                title=f"Level 2: filters {words}")
+             for sheet, chosen, words in (
+                 ("level2_most_important", order, "by importance (red), the most important first"),
+                 ("level2_least_important", {name: ranked[::-1] for name, ranked in order.items()},
+                  "by importance (red), the least important first"),
+                 ("percentile", high, f"at or above percentile {float(own['percentile']):g} of their layer's "
+                  "importance"))}
+    found |= {
         "level3_grid": trace_sheet(_grid(filters(middle, order[middle])), title=f"Level 3: all filters of {middle}"),
-        "level4_clusters": trace_sheet(_grid(filters(
-            middle, sorted(order[middle], key=lambda k: (own[f"clusters/{middle}"][k] < 0,
-                                                         own[f"clusters/{middle}"][k])),
-            group=lambda name, k: int(own[f"clusters/{name}"][k]))),
-            title=f"Level 4: filters of {middle} by cluster (colour; grey: dead)"),
-    }
+        "level4_clusters": trace_sheet(
+            _grid(filters(middle, by_cluster, group=lambda name, k: int(own[f"clusters/{name}"][k]))),
+            title=f"Level 4: filters of {middle} by cluster (colour; grey: dead)")}
     found["time_profiles"] = trace_sheet(
         [filters(name, order[name][:COLUMNS // 2], shade=lambda name, k: _ground(own[f"profile/{name}"][k]))
          for name in layers], labels=labels[1:], title="Where in time a filter moves the output (ground)")

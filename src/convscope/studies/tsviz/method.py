@@ -16,7 +16,7 @@ from convscope.rows import Row
 from convscope.studies.study import Cell
 from convscope.studies.study import first_seed_in_half as arrays
 from convscope.training.forecast import read_forecast
-from convscope.training.recipe import Recipe, read_recipe
+from convscope.training.recipe import read_recipe
 
 __all__ = ["arrays", "check", "run", "subject"]
 
@@ -70,9 +70,10 @@ def run(cell: Cell, *, analyses: list[Analysis], inputs: Inputs, example: Whole,
     of importance are shown and grouped by `clusters`. `shares` of each layer's filters are removed, and the smaller
     networks trained on by `finetune` steps (0: not at all).
     """
-    from convscope.looks.over_time.scene import Asked, layer_name
+    from convscope.looks.over_time.scene import Asked, layer_name, see
 
-    scene = _scene(cell, Asked(inputs, example, percentile, clusters, tuple(shares), finetune))
+    scene = see(cell.network(), cell.subject, cell.dataset, cell.env,
+                Asked(inputs, example, percentile, clusters, tuple(shares), finetune))
     sheets: dict[str, np.ndarray] = {}
     metric, value, unit = scene.judged(scene.model)
     yield cell.row(metric, value, unit, len(scene.x))
@@ -81,13 +82,3 @@ def run(cell: Cell, *, analyses: list[Analysis], inputs: Inputs, example: Whole,
             told = {key: layer_name(one) if isinstance(one, str) else one for key, one in axes.items()}
             yield cell.row(metric, value, unit, n, told, method=name)
     cell.keep(**sheets)
-
-
-def _scene(cell: Cell, asked: Any) -> Any:
-    """The network and what it is looked at with, of whichever kind."""
-    from convscope.looks.over_time.scene import of_classifier, of_forecaster
-
-    subject, data, model = cell.subject, cell.dataset, cell.network()
-    if isinstance(subject, Recipe):
-        return of_classifier(model, subject, data, cell.env, asked)
-    return of_forecaster(model, subject.task(data), subject.test_rows(data), cell.env, asked)

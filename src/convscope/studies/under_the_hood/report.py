@@ -10,7 +10,7 @@ from convscope.family import names
 from convscope.reporting import plain, records
 from convscope.reporting.aggregate import over_seeds
 from convscope.reporting.tables import Table, grid, number, percent
-from convscope.reporting.words import capital, seeds
+from convscope.reporting.words import by_network, capital, seeds
 from convscope.rows import Row
 
 if TYPE_CHECKING:
@@ -50,12 +50,9 @@ def figures(rows: Sequence[Row], arrays: Mapping[str, np.ndarray]) -> dict[str, 
     from convscope.studies.under_the_hood.sheets import sheets
 
     found: dict[str, Figure] = {}
-    keys = sorted({"/".join(key.split("/")[:2]) for key in arrays})
-    for key in keys:
-        own = {name.removeprefix(f"{key}/"): array for name, array in arrays.items() if name.startswith(f"{key}/")}
+    for key, (ending, own) in by_network(arrays).items():
         layers = {str(row.axes["layer"]): int(row.axes["order"]) for row in rows
                   if row.metric == "theoretical_height" and f"{row.data}/{row.model}" == key}
-        ending = "" if len(keys) == 1 else "_" + "_".join(key.replace("/", " ").replace("=", "-").split())
         found |= {name if name in SHARED else f"{name}{ending}": sheet for name, sheet in sheets(own, layers).items()}
     return found | _separability(rows)
 
