@@ -1,6 +1,8 @@
 """CSG against the authors' package on identical draws, against a naive loop, and by its identities."""
 
 import math
+import warnings
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -155,3 +157,44 @@ def test_refuses_in_one_sentence(change: dict, sentence: str) -> None:
     with pytest.raises(ValueError) as error:
         csg.measure(**{"x": x, "y": y, "rng": rng(), **change})
     assert sentence in str(error.value) and "\n" not in str(error.value)
+
+
+def nearest(x: list[list], k: int) -> list[list[int]]:
+    """In fractions: no value is too large, too small or rounded."""
+    found = []
+    for i, one in enumerate(x):
+        apart = [(sum((Fraction(a) - Fraction(b)) ** 2 for a, b in zip(one, other, strict=True)), j)
+                 for j, other in enumerate(x) if j != i]
+        found.append([j for _, j in sorted(apart)[:k]])
+    return found
+
+
+NOISE = np.random.default_rng(5).standard_normal((60, 3))
+FILLED = np.where(np.arange(60)[:, None] % 4 == [0, 1, 5], 9.97e36, NOISE)  # netCDF's fill value
+WIDE = 10**18 + np.random.default_rng(6).integers(0, 500, (60, 2))
+
+
+@pytest.mark.parametrize("x", [
+    NOISE * 1e20, NOISE * 1e30, (NOISE * 2e30).astype(np.float32), NOISE * 1e160, NOISE * 1e-25, NOISE * 1e-170,
+    NOISE + 1.7e9, (NOISE * 1000 + 1.7e9).astype(np.float32), NOISE * [1e6, 1e20, 1e-20], FILLED,
+    FILLED.astype(np.float32), np.where(FILLED > 1e30, 1e200, NOISE), WIDE, WIDE.astype(np.uint64) * 18,
+    (WIDE - 10**18 - 250) * 2**54,
+], ids=lambda x: f"{x.dtype} {x.flat[0]:.3g}")
+def test_neighbours_of_large_tiny_and_far_values(x: np.ndarray) -> None:
+    """Masses, fill values, seconds since 1970 and ids: squares overflow, vanish, or differ beyond a float's digits."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert csg.neighbours(x, np.arange(len(x)), 3).tolist() == nearest(x.tolist(), 3)
+
+
+@pytest.mark.parametrize("scale", [2.0**67, 2.0**-90, 2.0**900])
+def test_a_scale_changes_only_what_the_least_volume_cuts(scale: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csg, "FLOOR", 1e-300 if scale > 1 else 1e-320)
+    x, y = blobs(dims=2, spread=2.0)
+    assert csg.measure(x * scale, y, rng=rng()).csg == pytest.approx(csg.measure(x, y, rng=rng()).csg, abs=1e-12)
+
+
+def test_says_that_small_units_lose_their_volumes() -> None:
+    x, y = blobs(dims=2)
+    assert not csg.measure(x, y, rng=rng()).warnings
+    assert "100% of the neighbourhoods are at the least volume" in csg.measure(x * 1e-6, y, rng=rng()).warnings[0]

@@ -122,3 +122,32 @@ def test_names_the_value_that_is_not_finite(monkeypatch: pytest.MonkeyPatch) -> 
     x[77, 3] = -np.inf
     with pytest.raises(ValueError, match="got -inf in sample 77, feature 3"):
         thresholds.measure(x, y)
+
+
+@pytest.mark.parametrize(("large", "dtype"), [
+    (1e20, float), (2e30, float), (1e300, float), (-9.97e36, np.float32), (1e17, float), (1.7e18, np.int64),
+    (2**63 - 9, np.int64), (2**64 - 9, np.uint64), (-2**63, np.int64)])
+@pytest.mark.parametrize("key", ["sum", "l1"])
+def test_a_large_column_does_not_swallow_the_others(large: float, dtype: type, key: str) -> None:
+    """A constant one changes no order: masses, fill values, ids."""
+    small = np.random.default_rng(0).permutation(8)
+    x = np.stack([np.full(8, large, dtype), small.astype(dtype), np.full(8, large, dtype)], axis=1)
+    found = thresholds.measure(x, np.arange(8) % 2, key=key)  # pyright: ignore[reportArgumentType]
+    alone = thresholds.measure(small[:, None], np.arange(8) % 2)
+    assert found.thresholds == alone.thresholds > 2
+
+
+@pytest.mark.parametrize(("dtype", "key"), [(np.int64, "sum"), (np.uint64, "sum"), (np.int64, "l1"), (np.uint64, "l1")])
+def test_sums_beyond_64_bits(dtype: type, key: str) -> None:
+    x = np.stack([np.full(8, 2**62), np.arange(8) * 2**60], axis=1).astype(dtype) * dtype(1 + (dtype == np.uint64))
+    found = thresholds.measure(x, np.array([0, 0, 1, 1, 1, 1, 1, 1]), key=key)  # pyright: ignore[reportArgumentType]
+    assert found.thresholds == 1
+
+
+def test_the_order_of_large_columns_says_nothing() -> None:
+    x = np.random.default_rng(0).standard_normal((50, 4)) * [1, 1e9, 1e18, 1e27]
+    y = np.arange(50) % 2
+    assert len({thresholds.measure(x[:, order], y).thresholds
+                for order in ([0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1])}) == 1
+    with pytest.raises(ValueError, match=r"within 1e\+300, got 1e\+305 in sample 0, feature 0"):
+        thresholds.measure(np.where(x == x[0, 0], 1e305, x), y)

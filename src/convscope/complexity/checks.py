@@ -3,13 +3,14 @@
 import numpy as np
 
 BLOCK = 2**22  # values that are looked at in one go: a whole large set would be copied
+LIMIT = 1e300  # sums and differences of larger values have no float
 
 
 def samples(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """x as a view [N, D], and the labels renumbered to 0..K-1, int64 [N].
 
-    Raises ValueError, one sentence, unless x holds finite real numbers, y as many whole numbers, and there are at least
-    two classes.
+    Raises ValueError, one sentence, unless x holds real numbers within LIMIT, y as many whole numbers, and there are at
+    least two classes.
     """
     x, y = np.asarray(x), np.asarray(y)
     if x.dtype.kind not in "iufb" or x.ndim < 2 or 0 in x.shape:
@@ -23,11 +24,20 @@ def samples(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if x.dtype.kind == "f":
         step = max(1, BLOCK // flat.shape[1])
         for start in range(0, len(flat), step):
-            if not np.isfinite(flat[start:start + step]).all():
-                row, column = np.argwhere(~np.isfinite(flat[start:start + step]))[0]
-                raise ValueError(f"x must be finite, got {flat[start + row, column]} in sample {start + row}, feature "
+            part = flat[start:start + step]
+            wrong = ~np.isfinite(part) if x.dtype.itemsize < 8 else ~(np.abs(part) <= LIMIT)  # a NaN is not
+            if wrong.any():
+                row, column = np.argwhere(wrong)[0]
+                asked = "finite" if not np.isfinite(part[row, column]) else f"within {LIMIT:g}"
+                raise ValueError(f"x must be {asked}, got {part[row, column]} in sample {start + row}, feature "
                                  f"{column}; remove or fill such values")
     present, labels = np.unique(y, return_inverse=True)
     if len(present) < 2:
         raise ValueError(f"complexity needs at least two classes, got only class {present[0]}; add another")
     return flat, labels.astype(np.int64)
+
+
+def largest(flat: np.ndarray) -> int | float:
+    """The largest absolute value, exact: a whole number of whole numbers."""
+    low, high = flat.min().item(), flat.max().item()
+    return max(abs(low), abs(high))

@@ -1,18 +1,20 @@
 """Cumulative spectral gradient: how far classes overlap (Branchaud-Charron, Achkar, Jodoin 2019, Spectral Metric for
 Dataset Complexity Assessment)."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from convscope.complexity.checks import samples
+from convscope.complexity.checks import largest, samples
 from convscope.family import Count
 
 VERSION = 1
 FLOOR = 1e-4       # the least volume of a neighbourhood
 SPARE = 2          # candidates beyond k: a point whose next ones are as near is looked at on its own
 CHUNK = 2**23      # distances that are held at once, 64 MiB
+USUAL = 2.0**40    # squares of values up to it, and down to its inverse, are floats even in float32
 FEW = 10           # dimensions from which on volumes lose their meaning
 
 
@@ -62,7 +64,7 @@ def measure(x: np.ndarray, y: np.ndarray, *, k: Count = 3, samples_per_class: Co
     eigenvalues = np.sort(np.linalg.eigvalsh(np.diag(w.sum(axis=1)) - w))
     gaps = np.diff(eigenvalues) / (len(size) - np.arange(len(size) - 1))
     return Csg(float(np.maximum.accumulate(gaps).sum()), similarity, w, eigenvalues, len(flat), len(size),
-               flat.shape[1], tuple(_warnings(flat, label, points, near, constant)))
+               flat.shape[1], tuple(_warnings(flat, label, points, near, constant, log)))
 
 
 def class_map(w: np.ndarray) -> np.ndarray:
@@ -82,10 +84,10 @@ def neighbours(flat: np.ndarray, points: np.ndarray, k: int) -> np.ndarray:
     than `slack`, its rounding. Candidates are measured again by their differences, in float64; where more than those
     few could be among the nearest, all that could are.
     """
-    work = np.empty(flat.shape, dtype=np.float32)
-    np.subtract(flat, flat.mean(axis=0, dtype=np.float64), out=work, casting="same_kind")  # less cancellation
+    work = _centred(flat)
     square = np.einsum("nd,nd->n", work, work)
     slack = 4 * np.finfo(work.dtype).eps * float(square.max()) * np.sqrt(flat.shape[1])
+    extreme = not 1e-100 < largest(flat) < 1e100
     found = np.empty((len(points), k), dtype=np.int64)
     step = max(1, CHUNK // len(flat))
     for start in range(0, len(points), step):
@@ -100,22 +102,59 @@ def neighbours(flat: np.ndarray, points: np.ndarray, k: int) -> np.ndarray:
             near[:, i] = rank.argmin(axis=1)
             far[:, i] = rank[rows, near[:, i]]
             rank[rows, near[:, i]] = np.inf
-        found[start:start + step] = _nearest(flat, part, near, k)
+        found[start:start + step] = _nearest(flat, part, near, k, extreme)
         for row in np.flatnonzero(far[:, -1] <= far[:, k - 1] + 2 * slack):  # ties, or nearly: none may be left out
             rank[row, near[row]] = far[row]
             every = np.flatnonzero(rank[row] <= far[row, k - 1] + 2 * slack)
-            found[start + row] = _nearest(flat, part[row:row + 1], every[None], k)
+            found[start + row] = _nearest(flat, part[row:row + 1], every[None], k, extreme)
     return found
 
 
-def _nearest(flat: np.ndarray, part: np.ndarray, near: np.ndarray, k: int) -> np.ndarray:
-    """int [P, k]: the k nearest of each row of candidates `near` [P, C], in float64; of equally far ones the first."""
+def _centred(flat: np.ndarray) -> np.ndarray:
+    """float32 [N, D]: less their mean, which spares cancellation; large or tiny ones times a power of two, which rounds
+    nothing: their squares have no float32."""
+    work = np.empty(flat.shape, dtype=np.float32)
+    size = largest(flat)
+    if size == 0 or 1 / USUAL <= size <= USUAL:
+        return np.subtract(flat, flat.mean(axis=0, dtype=np.float64), out=work, casting="same_kind")
+    exponent, least = -math.frexp(size)[1], flat.min(axis=0)
+    whole = flat.dtype.kind in "iu"
+    step = max(1, CHUNK // flat.shape[1])
+    parts = [slice(start, start + step) for start in range(0, len(flat), step)]
+    mean = np.zeros(flat.shape[1])
+    for subtract in (False, True):
+        for part in parts:
+            scaled = np.ldexp(_difference(flat[part], least) if whole else flat[part].astype(np.float64), exponent)
+            if subtract:
+                work[part] = scaled - mean
+            else:
+                mean += scaled.sum(axis=0) / len(flat)
+    return work
+
+
+def _nearest(flat: np.ndarray, part: np.ndarray, near: np.ndarray, k: int, extreme: bool) -> np.ndarray:
+    """int [P, k]: the k nearest of each row of candidates `near` [P, C], in float64; of equally far ones the first.
+
+    Squares of `extreme` values have no float64 either: there each difference is in units of its largest coordinate.
+    """
     near = np.sort(near, axis=1)
     exact = np.empty(near.shape)
     for i in range(near.shape[1]):
-        difference = np.subtract(flat[near[:, i]], flat[part], dtype=np.float64)
+        difference = _difference(flat[near[:, i]], flat[part])
+        unit = np.abs(difference).max(axis=1) if extreme else None
+        if unit is not None:
+            difference /= np.where(unit > 0, unit, 1)[:, None]
         exact[:, i] = np.einsum("pd,pd->p", difference, difference)
+        if unit is not None:
+            exact[:, i] = unit * np.sqrt(exact[:, i])
     return np.take_along_axis(near, np.argsort(exact, axis=1, kind="stable")[:, :k], axis=1)
+
+
+def _difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """float64 a - b but for the sign: of whole numbers beyond 2^53 by whole numbers, since a float keeps 53 bits."""
+    if a.dtype.kind in "iu" and a.dtype.itemsize == 8:
+        return (np.maximum(a, b).astype(np.uint64) - np.minimum(a, b).astype(np.uint64)).astype(np.float64)
+    return np.subtract(a, b, dtype=np.float64)
 
 
 def _draw(label: np.ndarray, n_classes: int, most: int, rng: np.random.Generator) -> list[np.ndarray]:
@@ -137,7 +176,7 @@ def _log_volumes(flat: np.ndarray, points: np.ndarray, near: np.ndarray) -> np.n
     """float64 [P]: log of the product over d of twice the farthest neighbour's distance along d, at least of FLOOR."""
     widest = np.zeros((len(points), flat.shape[1]))
     for others in near.T:
-        difference = np.subtract(flat[others], flat[points], dtype=np.float64)
+        difference = _difference(flat[others], flat[points])
         np.maximum(widest, np.abs(difference, out=difference), out=widest)
     flat_somewhere = ~widest.all(axis=1)
     widest[flat_somewhere] = 1
@@ -145,12 +184,16 @@ def _log_volumes(flat: np.ndarray, points: np.ndarray, near: np.ndarray) -> np.n
     return np.maximum(log, np.log(FLOOR))
 
 
-def _warnings(flat: np.ndarray, label: np.ndarray, points: np.ndarray, near: np.ndarray, constant: int) -> list[str]:
+def _warnings(flat: np.ndarray, label: np.ndarray, points: np.ndarray, near: np.ndarray, constant: int,
+              log: np.ndarray) -> list[str]:
     found = []
     if flat.shape[1] > FEW:
         found.append(f"{flat.shape[1]} dimensions: volumes of neighbourhoods mean little there; embed in at most {FEW}")
     if constant:
         found.append(f"{constant} of {flat.shape[1]} features are constant: every volume is at its floor")
+    elif flat.shape[1] <= FEW and (least := float((log <= np.log(FLOOR)).mean())) > 0.5:
+        found.append(f"{least:.0%} of the neighbourhoods are at the least volume, {FLOOR:g}: the features are in small "
+                     "units, multiply them")
     same = (flat[near] == flat[points][:, None]).all(axis=2) & (label[near] != label[points][:, None])
     if same.any():
         found.append(f"{int(same.any(axis=1).sum())} of {len(points)} points have an equal neighbour of another class, "

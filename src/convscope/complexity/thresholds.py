@@ -2,12 +2,13 @@
 Neural Networks)."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from convscope.complexity.checks import BLOCK, samples
+from convscope.complexity.checks import BLOCK, largest, samples
 
 VERSION = 1
 NOTHING_LEARNT = 0.95  # from this share of a random labelling's label changes on, the number says nothing of the labels
@@ -69,8 +70,16 @@ def measure(x: np.ndarray, y: np.ndarray, *, key: Literal["sum", "l1"] = "sum",
 
 
 def _keys(flat: np.ndarray, key: str) -> np.ndarray:
-    """[N]: one number per sample, in blocks; int64 of whole numbers, whose sums are exact, else float64."""
-    kind = np.int64 if flat.dtype.kind in "iub" else np.float64
+    """[N]: one number per sample, in order of the sums; where the sums themselves would be rounded, their ranks."""
+    size = largest(flat)
+    whole = flat.dtype.kind in "iub"
+    if whole and size * flat.shape[1] >= 2**63:
+        return _ranks([sum(map(abs, row) if key == "l1" else row) for row in _rows(flat)])
+    if not whole and size > 1:
+        # A large column must not swallow the others: 1e20 + 0.1 and 1e20 + 0.2 are one float. What the rounded sum
+        # leaves over is kept as a second number.
+        return _ranks([_exact([abs(v) for v in row] if key == "l1" else row) for row in _rows(flat)])
+    kind = np.int64 if whole else np.float64
     keys = np.empty(len(flat), dtype=kind)
     step = max(1, BLOCK // flat.shape[1])
     for start in range(0, len(flat), step):
@@ -79,6 +88,23 @@ def _keys(flat: np.ndarray, key: str) -> np.ndarray:
             block = np.abs(block.astype(np.int64) if block.dtype.kind == "i" else block)
         keys[start:start + step] = block.sum(axis=1, dtype=kind)
     return keys
+
+
+def _rows(flat: np.ndarray) -> Iterator[list]:
+    step = max(1, BLOCK // flat.shape[1])
+    for start in range(0, len(flat), step):
+        yield from flat[start:start + step].tolist()
+
+
+def _exact(row: list[float]) -> tuple[float, float]:
+    """A sum to twice the digits of a float: rounded, and what rounding took off."""
+    total = math.fsum(row)
+    return total, math.fsum([*row, -total])
+
+
+def _ranks(keys: list) -> np.ndarray:
+    place = {key: i for i, key in enumerate(sorted(set(keys)))}
+    return np.array([place[key] for key in keys])
 
 
 def _warnings(size: np.ndarray, ratio: float) -> list[str]:
