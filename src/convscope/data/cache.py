@@ -1,8 +1,8 @@
 """A data set decoded once: memory-mapped arrays in `<cache>/<name>-<fingerprint[:16]>/`, found again by a small index.
 
-`<cache>/index/<key>.json` names the entry; the key covers the data's name, its parameters, the code of convscope's
-loaders, the version that a loader gives itself, and where the sources lie with their relative names, sizes and
-modification times. An entry that differs from its checksums is rebuilt.
+`<cache>/index/<key>.json` names the entry, and holds what is told of this source of it. The key covers the data's name,
+its parameters, the code of convscope's loaders, the version that a loader gives itself, and where the sources lie with
+their relative names, sizes and modification times. An entry that differs from its checksums is rebuilt.
 """
 
 import hashlib
@@ -72,14 +72,15 @@ def cached(cache: Path, name: str, decode: Callable[[], Dataset], *, version: in
         decoded = replace(decode(), name=name)
         with _writable(cache):
             entry = _store(cache, decoded)
-            _write_text(index, json.dumps({"entry": entry.name}))
+            told = {"features": decoded.features, "notes": decoded.notes}
+            _write_text(index, json.dumps({"entry": entry.name, **{k: v for k, v in told.items() if v}}))
         del decoded  # read back from the files below: a large set would lie in memory twice
     finally:
         lock.release()
     if (found := _read(entry, name)) is None:
         raise OSError(f"the cache entry {entry} does not read back as it was written; check that disk, or set "
                       "env.cache_root to another one")
-    return found
+    return replace(found, **told)
 
 
 def _key(name: str, version: int, parameters: Mapping[str, Any], listing: Listing | None) -> str:
@@ -93,17 +94,19 @@ def _key(name: str, version: int, parameters: Mapping[str, Any], listing: Listin
 @lru_cache
 def _code(folder: Path) -> str:
     """sha256 over the loaders' sources: what an earlier one decoded is not taken for what this one would."""
-    return hashlib.sha256(b"".join(file.read_bytes() for file in sorted(folder.glob("*.py")))).hexdigest()
+    return hashlib.sha256(b"".join(file.read_bytes() for file in sorted(folder.rglob("*.py")))).hexdigest()
 
 
 def _lookup(cache: Path, index: Path, name: str) -> Dataset | None:
     try:
-        entry = json.loads(index.read_text(encoding="utf-8"))["entry"]
-    except (OSError, ValueError, KeyError, TypeError):
+        told = json.loads(index.read_text(encoding="utf-8"))
+        entry, features, notes = told["entry"], tuple(told.get("features", ())), tuple(told.get("notes", ()))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    if not isinstance(entry, str) or Path(entry).name != entry:
+    if not isinstance(entry, str) or Path(entry).name != entry or not all(isinstance(t, str) for t in features + notes):
         return None
-    return _read(cache / entry, name)
+    found = _read(cache / entry, name)
+    return found and replace(found, features=features, notes=notes)
 
 
 def _read(entry: Path, name: str) -> Dataset | None:

@@ -42,7 +42,8 @@ class Dataset:
     """`fingerprint` (64 hex digits) is of kind, class names, content and labels, whatever the layout and file names.
 
     Of texts, `stored` holds indices into `alphabet`, whose first character is the space: index 0 also follows a text's
-    end. Index len(alphabet) is every character that the alphabet lacks.
+    end. Index len(alphabet) is every character that the alphabet lacks. `features` are the names of a table's columns;
+    `notes` say what was done to a user's data before they became this set, each in a sentence for the user.
     """
 
     name: str
@@ -51,6 +52,8 @@ class Dataset:
     class_names: tuple[str, ...]
     fingerprint: str
     alphabet: str = ""
+    features: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def n_classes(self) -> int:

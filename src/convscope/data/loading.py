@@ -41,6 +41,8 @@ def data_identity(data: Bound, dataset: Dataset | Series, *, seed: int) -> dict[
 def _spoken(key: str, value: Any) -> str:
     if key in SPOKEN:
         return "-".join(map(str, value)) if isinstance(value, (list, tuple)) else Path(value).stem
+    if isinstance(value, (list, tuple)):
+        return f"{key}={'+'.join(map(str, value)) or 'none'}"
     return f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}"
 
 

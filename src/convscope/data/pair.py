@@ -1,6 +1,7 @@
 """Two classes of another data set, for what asks a question of yes or no."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,4 +35,4 @@ def load(*, roots: Sequence[Path], cache: Path, download: bool = False, of: str,
         splits[name] = Split(split.stored[index], np.repeat([0, 1], [int((split.y == k).sum()) for k in wanted]),
                              split.ids[index], split.kind)
     told = fingerprint(whole.kind, names, splits, whole.alphabet)
-    return Dataset("pair", whole.kind, splits, tuple(names), told, whole.alphabet)
+    return replace(whole, name="pair", splits=splits, class_names=tuple(names), fingerprint=told)
