@@ -1,0 +1,1 @@
+"""How a user's csv becomes a table: heading, columns, classes, precision, splits."""
