@@ -72,7 +72,7 @@ def _find(place: Path) -> Listing | None:
 def _decode(listing: Listing, settings: Settings) -> Dataset:
     table = read([opened(listing.folder / source.name, settings) for source in listing.files], settings)
     test = table.second if len(listing.files) == 2 else tested(
-        table.rows, table.labels, table.classes, settings.test_fraction, settings.split_seed)
+        listing.files[0].name, table.rows, table.labels, table.classes, settings.test_fraction, settings.split_seed)
     if (empty := np.isnan(table.rows[~test]).all(axis=0)).any():
         raise ValueError(f"{table.names[int(empty.argmax())]} has no value in any training row; leave it out: "
                          "data.drop=")

@@ -75,7 +75,8 @@ class Column:
         return np.nan, self.texts.get(text, KEPT)
 
     def remedy(self, setting: str, what: str = "") -> str:
-        return f"data.{setting}=[{what or self.name or self.called.split()[1]}]"
+        place = self.called.split()[1]
+        return f"data.{setting}=[{what[:40] or (self.name if 0 < len(self.name) <= 40 else place)}]"
 
     def features(self) -> list[Feature]:
         """One column of numbers, or one of each kind; raises ValueError with the line of what is neither."""

@@ -121,7 +121,7 @@ def _chosen(columns: Sequence[Column], file: Opened, places: Sequence[int], size
                              f"it, leave it out (data.drop=[{place + 1}]) or keep it (data.drop=[])")
         elif not column.texts and size >= counting.MANY and counting.distinct(values[:size]):
             what = "counts the rows" if counting.steps(values[:size]) else "has another whole number in every row"
-            notes.append(f"{column.called} {what}: should it be an id, data.drop=[{name or place + 1}] leaves it out")
+            notes.append(f"{column.called} {what}: should it be an id, {column.remedy('drop')} leaves it out")
         chosen.append(column)
     if not chosen:
         raise ValueError(f"{file.file.name} has no feature: every column but the class is empty, or only numbers or "

@@ -28,7 +28,7 @@ class Opened(NamedTuple):
     def called(self, place: int) -> str:
         """A column in words: by its number from 1, and by its name where it has one."""
         name = self.names[place] if self.names else ""
-        return f"column {place + 1}" + (f" ({name!r})" if name else "")
+        return f"column {place + 1}" + (f" ({name[:40]!r})" if name else "")
 
 
 def opened(file: Path, settings: Settings) -> Opened:

@@ -91,6 +91,6 @@ def _check_both(files: Sequence[Opened], keys: Sequence[list[Key]], key: Key, dr
     if files[0].names is None:
         raise ValueError(f"{files[1].file.name} has {files[1].width} columns, {files[0].file.name} has "
                          f"{files[0].width}; give both the same")
-    raise ValueError(f"{lacks} has no column {key[0]!r}, as {has} has; there are: "
+    raise ValueError(f"{lacks} has no column {key[0][:80]!r}, as {has} has; there are: "
                      f"{', '.join(files[having.index(False)].names or ())[:200]}; name both alike, or leave it out: "
-                     f"data.drop=[{key[0]}]")
+                     f"data.drop=[{key[0][:80]}]")

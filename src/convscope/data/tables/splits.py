@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 
-def tested(rows: np.ndarray, labels: np.ndarray, classes: Sequence[str], test_fraction: float,
+def tested(file: str, rows: np.ndarray, labels: np.ndarray, classes: Sequence[str], test_fraction: float,
            split_seed: int) -> np.ndarray:
     """bool [N]: of each class the share test_fraction of its different rows, by the hash of their content.
 
@@ -19,7 +19,7 @@ def tested(rows: np.ndarray, labels: np.ndarray, classes: Sequence[str], test_fr
         own = np.unique(digest[labels == k])
         count = round(test_fraction * len(own))
         if len(own) < 2 or not 0 < count < len(own):
-            raise ValueError(f"class {classes[k]!r} has {len(own)} different rows, of which test_fraction="
+            raise ValueError(f"{file}: class {classes[k]!r} has {len(own)} different rows, of which test_fraction="
                              f"{test_fraction:g} leaves none for train or test; add rows, or give train.csv and "
                              "test.csv")
         found |= (labels == k) & np.isin(digest, own[:count])
