@@ -5,6 +5,7 @@ import pytest
 
 from convscope import family
 from convscope.forecasting import autoregression, holt_winters, persistence, seasonal_naive
+from convscope.models import day_attention
 
 PER_DAY = 24
 TRAIN, TEST = np.arange(1, 480), np.arange(500, 560)
@@ -104,7 +105,17 @@ def test_holt_winters_by_its_recursion() -> None:
 
 @pytest.mark.parametrize(("call", "sentence"), [
     (lambda: holt_winters.forecast(traffic(), TRAIN, TEST, horizon=2, per_day=24), "one row ahead, got a horizon of 2"),
-    (lambda: holt_winters.forecast(traffic(), TRAIN[:40], TEST, horizon=1, per_day=24), "two days of training rows"),
+    (lambda: holt_winters.forecast(traffic(), TRAIN[:40], TEST, horizon=1, per_day=24), "48 rows to fit .* got 40"),
+    (lambda: holt_winters.forecast(traffic(), TRAIN, TEST, horizon=1, per_day=24, days=1), "48 rows .* days=1;"),
+    (lambda: holt_winters.forecast(traffic(), TRAIN, TEST, horizon=1, per_day=2, days=4), "needs 12 rows .* days=4;"),
+    (lambda: holt_winters.forecast(traffic(), TRAIN[:9], TEST, horizon=1, per_day=3), "needs 12 rows .* got 9 "),
+    (lambda: holt_winters.forecast(traffic(), TRAIN, TEST, horizon=1, per_day=1), "two a day at least, got 1 a day"),
+    (lambda: holt_winters.forecast(traffic(), TRAIN, TEST, horizon=1, per_day=None), "got other steps; resample"),
+    (lambda: holt_winters.forecast(traffic(), TRAIN, TRAIN, horizon=1, per_day=24), "row 1 lies before the rows"),
+    (lambda: seasonal_naive.forecast(traffic(), TRAIN, TEST, horizon=1, per_day=None), "do not divide a day"),
+    (lambda: autoregression.forecast(traffic(), TRAIN, TEST, horizon=1, per_day=None, week=True), "not divide a day"),
+    (lambda: day_attention.needs(horizon=1, per_day=None), "steps that do not divide a day; take another model"),
+    (lambda: persistence.forecast(traffic(), TRAIN, TRAIN, horizon=3), "row 1 has no value 3 rows before it"),
     (lambda: seasonal_naive.forecast(traffic(), TRAIN, TRAIN, horizon=1, per_day=24), "row 1 has no value one day"),
     (lambda: seasonal_naive.forecast(traffic(), TRAIN, TEST, horizon=30, per_day=24), "fewer than the horizon of 30"),
     (lambda: autoregression.forecast(traffic(), TRAIN, TEST, horizon=1, per_day=24, lags=490), "take fewer lags"),
@@ -113,3 +124,35 @@ def test_holt_winters_by_its_recursion() -> None:
 def test_one_sentence(call, sentence) -> None:
     with pytest.raises(ValueError, match=sentence):
         call()
+
+
+@pytest.mark.parametrize("level", [0.0, 0.1, 1e6 + 0.1])  # the mean of many 0.1 is not 0.1
+@pytest.mark.parametrize("settings", [{"lags": 20}, {"lags": 3, "ridge": 0.1}, {"lags": 3, "day": True, "week": True}])
+def test_a_start_without_variation_is_forecast_as_it_is(level: float, settings: dict) -> None:
+    """A meter that is not yet connected: nothing to learn but its level, whatever comes later."""
+    values = traffic()
+    values[:480] = level
+    found = autoregression.forecast(values, TRAIN, TEST, horizon=1, per_day=PER_DAY, **settings)
+    np.testing.assert_allclose(found, level, rtol=1e-9, atol=1e-12)
+
+
+def test_a_lag_without_variation_has_no_weight() -> None:
+    """Of rows 200 to 299, those 150 rows before are all 0.1 where the first 150 are: the others decide alone."""
+    values = traffic()
+    values[:150] = 0.1
+    train, test = np.arange(200, 300), np.arange(450, 460)
+    with np.errstate(all="raise"):
+        found = autoregression.forecast(values, train, test, horizon=150, per_day=PER_DAY, lags=1)
+    np.testing.assert_allclose(found, values[train].mean(), rtol=1e-12)
+
+
+@pytest.mark.parametrize("forecast", ALL)
+def test_a_constant_start_gives_finite_forecasts(forecast) -> None:
+    values = traffic()
+    values[:480] = 0.1
+    assert np.isfinite(forecast(values)).all()
+
+
+def test_holt_winters_takes_the_rows_that_it_says() -> None:
+    for per_day, days in ((2, 6), (3, 4), (4, 4), (5, 3), (8, 3), (9, 2), (10, 2), (24, 2)):
+        assert np.isfinite(holt_winters.forecast(traffic(), TRAIN, TEST, horizon=1, per_day=per_day, days=days)).all()

@@ -58,11 +58,12 @@ class DayAttention(nn.Module):
         return x_BDT[:, 0, last:self.length] + change_B1
 
 
-def needs(*, horizon: int, per_day: int) -> int:
+def needs(*, horizon: int, per_day: int | None) -> int:
     """How many rows before its own a forecast takes; raises ValueError for a series that it is not for."""
-    if horizon != 1 or per_day <= AHEAD:
+    if horizon != 1 or per_day is None or per_day <= AHEAD:
+        rows = "steps that do not divide a day" if per_day is None else f"{per_day} rows a day"
         raise ValueError(f"day_attention forecasts one row ahead, of more than {AHEAD} a day, got a horizon of "
-                         f"{horizon} and {per_day} rows a day; take another model")
+                         f"{horizon} and {rows}; take another model")
     return DAYS * per_day + LENGTH
 
 
