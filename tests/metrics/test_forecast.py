@@ -43,5 +43,14 @@ def test_the_interval_covers() -> None:
 def test_one_sentence() -> None:
     with pytest.raises(ValueError, match="two vectors of one length"):
         errors(np.zeros(3), np.zeros(4), scale=1.0)
-    with pytest.raises(ValueError, match="holds the block of 6 rows twice"):
-        rmse_draws({"a": np.zeros(11)}, block=6, rng=np.random.default_rng(0))
+    for scale in (0.0, 1e-200, 1e200, np.nan, np.inf, -1.0):
+        with pytest.raises(ValueError, match="a scale above 0 whose square is a number, got"):
+            errors(np.zeros(3), np.ones(3), scale=scale)
+    for bad in (np.nan, np.inf, -1e200):
+        with pytest.raises(ValueError, match="the forecast number 1 is .*; its square is no number"):
+            errors(np.array([0, bad, 0]), np.ones(3), scale=1.0)
+        with pytest.raises(ValueError, match="the value number 2 is"):
+            errors(np.ones(3), np.array([0, 0, bad]), scale=1.0)
+    for block, rows in ((6, 11), (0, 3), (1, 1)):
+        with pytest.raises(ValueError, match=rf"one row twice, got blocks of {block} and \[{rows}\] rows; test"):
+            rmse_draws({"a": np.zeros(rows)}, block=block, rng=np.random.default_rng(0))
