@@ -65,6 +65,13 @@ def test_gaps_are_filled_as_asked(tmp_path: Path, how: str, values: list[float])
         assert found[1].tolist() == values and len(found[0]) == 8
 
 
+@pytest.mark.parametrize("format", ["%Y%m%d", "%Y-%m-%d", "%d.%m.%Y", "%m/%d/%Y", "%b %d %Y"])
+def test_days_of_business_are_filled_by_one_setting(tmp_path: Path, format: str) -> None:
+    days = pd.bdate_range("2001-01-01", "2001-04-01")
+    times, values = read_csv(mine(tmp_path, counted(days.strftime(format))), fill="previous")
+    assert len(times) == 89 and str(times[-1]) == "2001-03-30T00:00:00" and values[4:8].tolist() == [4.5, 4.5, 4.5, 5.5]
+
+
 @pytest.mark.parametrize(("times", "sentence"), [
     (["2024-01-01", "2024-01-02", "2024-01-03", "2024-06-01"], "data.fill would fill 149 of 153 steps of 1 day; resa"),
     (["2024-01-01", "2024-01-02", "2024-01-03", "2024-01-03 05:00", "2024-01-05"], "data.resample=day"),

@@ -79,7 +79,7 @@ def _by_width(format: str) -> Callable[[str], int | None]:
 
     def read(text: str) -> int | None:
         if width >= 8 and len(text) == width - 1:  # a number has no leading zero, and some hours have none
-            text = "0" + text if parts[0] != "Y" else text[:-1] + "0" + text[-1] if parts[-1] == "H" else text
+            text = "0" + text if parts[0] != "Y" else text[:-1] + "0" + text[-1] if parts == "YmdH" else text
         if len(text) != width or not (text.isascii() and text.isdecimal()):
             return None
         ends = list(accumulate(WIDTHS[part] for part in parts))
@@ -112,7 +112,7 @@ def _compact() -> Iterator[Reading]:
     for order in _COMPACT.split():
         format = "".join(f"%{part}" for part in order)
         yield Reading(format, re.compile("[0-9]{6,14}"), _plausible(by_strptime(format)),
-                      alone=len(order) != 3 or "Y" not in order)
+                      alone=order not in ("Ymd", "dmY", "mdY"))
 
 
 def _plausible(read: Callable[[str], int | None]) -> Callable[[str], int | None]:

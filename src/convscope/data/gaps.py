@@ -54,31 +54,34 @@ def resampled(times: np.ndarray, values: np.ndarray, rule: str,
     """
     import pandas as pd
 
-    match = re.fullmatch(r"([1-9][0-9]{0,5})?\s*(s|min|h|day|week|month|quarter|year)s?", rule.strip())
-    if match is None or (match[2] in ("week", *MONTHS) and match[1] not in (None, "1")):
-        raise ValueError(f"data.resample must be one of {RULES}, or another number of s, min, h or days, got {rule!r}")
+    alias, size = _parsed(rule)
     if len(wrong := np.flatnonzero(np.diff(times).astype(np.int64) < -3600)):  # an hour: clocks were put back
         k = int(wrong[0])
         raise ValueError(f"{where(k + 1)}: {spoken(times[k + 1])} comes after {spoken(times[k])}; sort the rows by "
                          "time")
     order = np.argsort(times, kind="stable")
     order = order[~np.isnan(values[order])]
-    times, values = times[order], values[order]
-    if not len(times):
+    if not len(order):
         raise ValueError(f"{where(0)}: no row has a value to take a mean of")
-    size = int(match[1] or 1) * UNITS.get(match[2], 30 * DAY * MONTHS.get(match[2], 1))
-    if int((times[-1] - times[0]).astype(np.int64)) // size > 2 * len(times) + 2:
+    if int((times[order[-1]] - times[order[0]]).astype(np.int64)) // size > 2 * len(order) + 2:
         raise ValueError(f"{where(0)}: data.resample={rule} makes more than twice as many steps as there are rows "
-                         f"({len(times)}); give a longer step")
-    bins = pd.Series(values, pd.DatetimeIndex(times)).resample(f"{match[1] or ''}{_PANDAS[match[2]]}", closed="left",
-                                                               label="left")
-    means = bins.mean()
-    begin = np.asarray(means.index, dtype="datetime64[s]")
-    usual = np.timedelta64(int(np.median(np.diff(times).astype(np.int64))) if len(times) > 1 else 0, "s")
-    ends = np.append(begin[1:], np.asarray(means.index[-1:].shift(1), dtype="datetime64[s]"))
-    first = int(times[0] - begin[0] >= usual > np.timedelta64(0))
-    last = len(begin) - int(ends[-1] - times[-1] > usual)
+                         f"({len(order)}); give a longer step")
+    rows = pd.Series(values[order], pd.DatetimeIndex(times[order]))
+    means = rows.resample(alias, closed="left", label="left").mean()
+    begin, end = (np.asarray(index, dtype="datetime64[s]") for index in (means.index, means.index.shift(1)))
+    usual = np.timedelta64(int(np.median(np.diff(times[order]).astype(np.int64))) if len(order) > 1 else 0, "s")
+    first = int(times[order[0]] - begin[0] >= usual > np.timedelta64(0))
+    last = len(begin) - int(end[-1] - times[order[-1]] > usual)
     return begin[first:last], means.to_numpy()[first:last]
+
+
+def _parsed(rule: str) -> tuple[str, int]:
+    """What pandas calls a rule, and about how many seconds it is long."""
+    match = re.fullmatch(r"([1-9][0-9]{0,5})?\s*(s|min|h|day|week|month|quarter|year)s?", rule.strip())
+    if match is None or (match[2] in ("week", *MONTHS) and match[1] not in (None, "1")):
+        raise ValueError(f"data.resample must be one of {RULES}, or another number of s, min, h or days, got {rule!r}")
+    size = UNITS.get(match[2], 30 * DAY * MONTHS.get(match[2], 1))
+    return f"{match[1] or ''}{_PANDAS[match[2]]}", int(match[1] or 1) * size
 
 
 def filled(times: np.ndarray, values: np.ndarray, how: str,

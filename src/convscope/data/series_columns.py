@@ -10,7 +10,7 @@ from convscope.data.written_numbers import is_missing, is_number
 from convscope.data.written_times import reads_as_times
 
 LOOKED_AT = 200  # cells that tell what a column holds
-PARTS_OF_TIMES = ("month", "mon", "day", "quarter", "time", "clock")
+PARTS_OF_TIMES = ("month", "mon", "day", "hour", "time", "clock")
 INDICES = ("", "rownames", "index", "unnamed: 0", "row", "id", "no", "nr", "#")  # as pandas and R call a row's number
 _CLOCK = re.compile(r"[0-9]{1,2}:[0-9]{2}(:[0-9]{2})?( ?[AP]M)?", re.I)
 

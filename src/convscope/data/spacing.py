@@ -9,7 +9,8 @@ import numpy as np
 DAY = 86400
 UNITS = {"s": 1, "min": 60, "h": 3600, "day": DAY, "week": 7 * DAY}
 MONTHS = {"month": 1, "quarter": 3, "year": 12}
-LONG = {"week": 7 * DAY, "month": 31 * DAY, "quarter": 92 * DAY, "year": 366 * DAY}  # at most
+ROUND = {"1s": 1, "5s": 5, "10s": 10, "30s": 30, "1min": 60, "5min": 300, "10min": 600, "15min": 900, "30min": 1800,
+         "1h": 3600, "3h": 10800, "6h": 21600, "day": DAY, "week": 7 * DAY, "month": 31 * DAY, "quarter": 92 * DAY}
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,9 @@ class Spacing:
 
     @property
     def rule(self) -> str:
-        """The step, or the one above it, as `data.resample=` says it."""
-        if self.unit == "s" and self.step <= DAY:
-            return self.spoken().replace("1 day", "day").replace(" ", "")
-        days = self.step if self.unit == "s" else self.step * 30 * DAY
-        return next((name for name, of in LONG.items() if days <= of), "year")
+        """A round step of about this size or above, as `data.resample=` says it."""
+        size = self.step if self.unit == "s" else self.step * 30 * DAY
+        return next((name for name, of in ROUND.items() if size <= 1.05 * of), "year")
 
 
 def spacing(times: np.ndarray) -> Spacing:

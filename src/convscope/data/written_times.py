@@ -17,8 +17,9 @@ EXAMPLES = "2004-11-19 09:30:00, Nov 19 2004, 2004-11, 2004, or seconds since 19
 _ZONE = r"(?:\s*(?P<zone>Z|UTC|GMT|[+-][0-9]{2}(?::?[0-9]{2})?))?"
 _CLOCK = re.compile(r"(?P<date>.*?[\w.]),?(?:\s+|T)(?P<h>[0-9]{1,2}):(?P<m>[0-9]{2})(?::(?P<s>[0-9]{2})"
                     r"(?:[.,](?P<part>[0-9]+))?)?(?:\s*(?P<half>[AP])\.?M\.?)?" + _ZONE, re.I)
-_SHORT = re.compile(r"(?P<date>[0-9]{4}-?[0-9]{2}-?[0-9]{2})[T ](?P<h>[0-9]{2})(?P<m>[0-9]{2})?(?P<s>[0-9]{2})?"
-                    r"(?P<part>)(?P<half>)" + _ZONE, re.I)
+_SHORT = re.compile(r"(?P<date>[0-9]{4}(?P<gap>[-/ ]?)[0-9]{2}(?P=gap)[0-9]{2}|[0-9]{4} [0-9]{1,2} [0-9]{1,2})"
+                    r"[T ](?P<h>[0-9]{2}|[0-9](?![0-9]))(?P<m>[0-9]{2})?(?P<s>[0-9]{2})?(?P<part>)(?P<half>)" + _ZONE,
+                    re.I)
 
 
 @dataclass(frozen=True)
