@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from convscope.data import csv_rows
 from convscope.data.written_numbers import is_missing, is_number
@@ -41,9 +42,12 @@ class Sheet:
         return ", ".join(self.heads[at] or f"(number {at + 1})" for at in places)[:200]
 
 
-def read_sheet(file: Path) -> Sheet:
-    """The rows of a csv or csv.gz; raises ValueError where it is empty, or its rows differ in length."""
-    rows = csv_rows.read(file)
+def read_sheet(file: Path, **written: Any) -> Sheet:
+    """The rows of a csv or csv.gz; raises ValueError where it is empty, or its rows differ in length.
+
+    `written` is how the file is: what `csv_rows.read` takes.
+    """
+    rows = csv_rows.read(file, **written)
     first = next(rows, None)
     if first is None:
         raise ValueError(f"{file} is empty: expected a heading, then one row per time")
@@ -51,7 +55,7 @@ def read_sheet(file: Path) -> Sheet:
     if len(heads) < 2:
         raise ValueError(f"{file.name} must have a column of times and one of values, separated by commas, semicolons "
                          f"or tabs, got only: {heads[0][:200]}")
-    sheet = Sheet(file, first[0], heads, [], [], csv_rows.separator(file) == ",")
+    sheet = Sheet(file, first[0], heads, [], [], csv_rows.separator(file, **written) == ",")
     for line, cells in rows:
         if len(cells) != len(heads):
             raise ValueError(f"{file.name} line {line}: expected {len(heads)} columns as in the heading, got "

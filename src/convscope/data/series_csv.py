@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,16 +15,17 @@ from convscope.data.written_times import read_times, reads_as_times
 
 
 def read_csv(file: Path, *, time: str = "", column: str = "", where: Sequence[str] = (), format: str = "",
-             decimal: str = "", zone: str = "", fill: str = "", resample: str = "") -> tuple[np.ndarray, np.ndarray]:
+             decimal: str = "", zone: str = "", fill: str = "", resample: str = "",
+             **written: Any) -> tuple[np.ndarray, np.ndarray]:
     """(times datetime64[s], values float64) of the evenly spaced rows of a csv or csv.gz with a heading.
 
     `time` and `column` are names or places, from 1 on; empty: the only column of times, and of numbers. `time` may join
     two: date+clock. `where` keeps the rows with a value in a column: symbol:MSFT. `format` and `decimal` say how times
     and numbers are written where that leaves a doubt, `zone` whose local times they are (the result is in UTC), `fill`
-    and `resample` what is done with gaps. Raises ValueError, with file and line, for what cannot be read with
+    and `resample` what is done with gaps; `written` is how the file is, as `csv_rows.read` takes it. Raises ValueError, with file and line, for what cannot be read with
     certainty, and for rows that are doubled, out of order or not evenly spaced.
     """
-    sheet = kept(read_sheet(file), where)
+    sheet = kept(read_sheet(file, decimal=decimal or "auto", **written), where)
     if len(sheet.rows) < 4:
         raise ValueError(f"{file.name} has {len(sheet.rows)} rows{' of ' if where else ''}{', '.join(where)}; a series "
                          "needs at least 4")
