@@ -22,8 +22,9 @@ def read_csv(file: Path, *, time: str = "", column: str = "", where: Sequence[st
     `time` and `column` are names or places, from 1 on; empty: the only column of times, and of numbers. `time` may join
     two: date+clock. `where` keeps the rows with a value in a column: symbol:MSFT. `format` and `decimal` say how times
     and numbers are written where that leaves a doubt, `zone` whose local times they are (the result is in UTC), `fill`
-    and `resample` what is done with gaps; `written` is how the file is, as `csv_rows.read` takes it. Raises ValueError, with file and line, for what cannot be read with
-    certainty, and for rows that are doubled, out of order or not evenly spaced.
+    and `resample` what is done with gaps; `written` is how the file is, as `csv_rows.read` takes it. Raises ValueError,
+    with file and line, for what cannot be read with certainty, and for rows that are doubled, out of order or not
+    evenly spaced.
     """
     sheet = kept(read_sheet(file, decimal=decimal or "auto", **written), where)
     if len(sheet.rows) < 4:
