@@ -7,9 +7,10 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Quote, QuotedString
 from omegaconf import DictConfig, OmegaConf
 
-from convscope import sweep
+from convscope import naming, sweep
 
 swept: list[sweep.Cell] = []
 
@@ -34,8 +35,9 @@ class CellSweeper(BasicSweeper):
         cells: dict[str, tuple[list[str], sweep.Cell]] = {}  # two jobs that come down to one run are one cell
         for i, job in enumerate(jobs):
             cells.setdefault(checked[i].run.id, (job, checked[i]))
-        swept.extend(cell for _, cell in cells.values())
-        missing = [job for job, cell in cells.values() if cell.run.state() != "done" or not cell.mirrored]
+        swept.extend(naming.told_apart([cell for _, cell in cells.values()]))
+        missing = [[*job, *_called(cell)] for (job, _), cell in zip(cells.values(), swept, strict=True)
+                   if cell.run.state() != "done" or not cell.mirrored]
         if swept[0].cfg["env"]["plan"] or not missing:
             return
         sweep.say(f"{len(cells)} cells, {len(cells) - len(missing)} done, {len(missing)} to run")
@@ -54,6 +56,12 @@ class CellSweeper(BasicSweeper):
 
 ConfigStore.instance().store(group="hydra/sweeper", name="cells", provider="convscope", node={
     "_target_": "hydra_plugins.cell_sweeper.CellSweeper", "max_batch_size": None, "params": None})
+
+
+def _called(cell: sweep.Cell) -> list[str]:
+    """The override by which a job knows the data's label of this sweep."""
+    label = cell.env.get("called")
+    return [f"env.called={QuotedString(label, Quote.double).with_quotes()}"] if label else []
 
 
 def plain(config: DictConfig) -> dict[str, Any]:

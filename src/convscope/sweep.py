@@ -16,6 +16,7 @@ from filelock import FileLock
 
 from convscope import provenance
 from convscope.family import ConfigError
+from convscope.naming import called
 from convscope.rows import Row, merge
 from convscope.runs import EditedRun, FullDisk, Run, Store, perform, write_json
 from convscope.studies.study import Cell, Study, study
@@ -177,7 +178,7 @@ def _write(done: Sequence[Cell], folder: Path) -> str:
     from convscope.reporting.report import read_report, write_report
     from convscope.reporting.tables import render
 
-    runs = [cell.run for cell in done]
+    runs = [called(cell) for cell in done]
     rows: list[Row] = [row for run in runs for row in run.rows()]
     own = done[0].study
     arrays = own.arrays(runs)

@@ -89,7 +89,13 @@ class Cell:
     def title(self) -> str:
         """One line that names the cell for a person: its subject, and the methods among its settings."""
         methods = [value.label for value in self.settings.arguments.values() if isinstance(value, Bound)]
-        return " | ".join([self.subject.title, *methods])
+        subject = self.subject.title.removeprefix(self.subject.data_label)
+        return " | ".join([self.data_label + subject if subject != self.subject.title else subject, *methods])
+
+    @property
+    def data_label(self) -> str:
+        """The data set in a report: its own label, or the longer one by which this sweep tells two sets apart."""
+        return self.env.get("called") or self.subject.data_label
 
     @property
     def store(self) -> Store:
