@@ -1,6 +1,5 @@
 """Hydra's side of every experiment: a command becomes a sweep of checked cells, planned or run, then reported."""
 
-import hashlib
 import multiprocessing
 import os
 import re
@@ -8,11 +7,13 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
 import hydra
 import own_modules
+import typed
 from hydra.errors import HydraException, OverrideParseException
 from hydra_plugins import cell_sweeper
 from omegaconf import DictConfig
@@ -23,9 +24,6 @@ from convscope import provenance, sweep
 CONFIGS = Path(__file__).parents[1] / "configs"
 ALWAYS = ["hydra.mode=MULTIRUN", "hydra/sweeper=cells", "hydra/job_logging=none", "hydra/hydra_logging=none",
           "hydra.output_subdir=null", "hydra.sweep.dir=${env.runs}/.sweep", "hydra.sweep.subdir=."]
-# A method's parameter may be set whether or not its yaml lists it: family.bind checks it with the better message.
-METHOD = r"^(?!(?:hydra|env|logger)\.)(\w+\.)"
-SWEPT = ("model", "signal", "seed", "env.", "env=", "logger", "hydra")  # overrides that keep a report in its folder
 
 
 def launch(preset: str | None) -> None:
@@ -34,9 +32,8 @@ def launch(preset: str | None) -> None:
     Without `preset` the command line has to name one.
     """
     os.environ["CONVSCOPE_COMMAND"] = provenance.command_line()
-    overrides = [a for a in sys.argv[1:] if a.startswith("~") or ("=" in a and not a.startswith("-"))]
-    options = [a for a in sys.argv[1:] if a not in overrides]  # first: argparse takes no override between two options
-    sys.argv[1:] = [*options, *(re.sub(METHOD, r"++\1", a) for a in overrides), *ALWAYS]
+    options, overrides = typed.split(sys.argv[1:])
+    sys.argv[1:] = [*options, *(typed.for_hydra(one, overrides) for one in overrides), *ALWAYS]
     own_modules.importable()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach us, and become one sentence below
     debug = "env.debug=true" in sys.argv
@@ -45,7 +42,7 @@ def launch(preset: str | None) -> None:
     try:
         hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=preset)(run_cell)()
         if cell_sweeper.swept:
-            sys.exit(_finish())
+            sys.exit(_finish(overrides))
     except KeyboardInterrupt:
         cells = cell_sweeper.swept
         done = sum(cell.run.state() == "done" for cell in cells)
@@ -53,7 +50,8 @@ def launch(preset: str | None) -> None:
     except (HydraException, OmegaConfBaseException, ValueError, OSError) as error:
         if debug:
             traceback.print_exc()
-        _stop(_sentence(error), 2)
+        sentence = _sentence(error)
+        _stop(sentence + typed.hint(sentence, overrides), 2)
     except Exception as error:  # not one of ours: it keeps its type, and env.debug=true shows where it comes from
         if debug:
             traceback.print_exc()
@@ -78,23 +76,15 @@ def _leave_with_the_sweep() -> None:
     threading.Thread(target=watch, args=(os.getppid(),), daemon=True).start()
 
 
-def _finish() -> int:
+def _finish(overrides: Sequence[str]) -> int:
     env = cell_sweeper.swept[0].cfg["env"]
-    folder = Path(env["results"]) / _report_name(env["preset"])
+    folder = Path(env["results"]) / typed.report_name(env["preset"], overrides)
     if env["plan"]:
         print(sweep.plan(cell_sweeper.swept, CONFIGS.parent / "results" / env["preset"]))
         return 0
     text, code = sweep.report(cell_sweeper.swept, folder)
     print(text)
     return code
-
-
-def _report_name(preset: str) -> str:
-    """The preset's name, and what the command line changed in it beyond choosing cells."""
-    changed = [a for a in sys.argv[1:] if "=" in a and not a.startswith("-") and not a.lstrip("+~").startswith(SWEPT)]
-    changed += [a for a in sys.argv[1:] if re.match(r"[+~]*(model|signal)\.", a)]
-    name = re.sub(r"[^\w.,=-]", "-", ",".join([preset, *sorted(a.lstrip("+~") for a in changed)]))
-    return name if len(name) <= 100 else f"{preset},{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def _sentence(error: Exception) -> str:
@@ -109,8 +99,14 @@ def _sentence(error: Exception) -> str:
     if match := re.search(r"Missing mandatory value: .*full_key: (\S+)", text, re.S):
         return f"{match[1]} must be given: {match[1]}=..."
     if isinstance(error, OverrideParseException):
-        return f"cannot read {error.override}: an override is key=value, and key=a,b for several values"
+        return _unreadable(str(error.override).lstrip("+"))
     return " ".join(text.split())
+
+
+def _unreadable(override: str) -> str:
+    key, equals, value = override.partition("=")
+    quoted = f"""; other characters want quotes within quotes: '{key}="{value}"'""" if key and equals else ""
+    return f"cannot read {override}: an override is key=value, and key=a,b for several values{quoted}"
 
 
 def _presets() -> str:

@@ -1,5 +1,6 @@
 """Hydra's sweeper for cells: a plugin, which Hydra wants in a folder of this name."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,9 @@ class CellSweeper(BasicSweeper):
         assert self.hydra_context and self.launcher and self.config
         loader = self.hydra_context.config_loader
         overrides = OverridesParser.create(config_loader=loader).parse_overrides([*self._parse_config(), *arguments])
+        for one in overrides:
+            if one.is_sweep_override() and not any(True for _ in one.sweep_string_iterator()):
+                raise ValueError(f"{str(one.input_line).lstrip('+')} names nothing to sweep over")
         jobs = [job for batch in self.split_arguments(overrides, None) for job in batch]
         # Hydra takes .1 s to compose a job: those with a choice that no earlier one has go first, so that a wrong
         # choice is refused at once, however large the sweep.
@@ -70,6 +74,9 @@ def plain(config: DictConfig) -> dict[str, Any]:
     own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     found: Any = OmegaConf.to_container(own, resolve=True, throw_on_missing=True)
     found["env"]["preset"] = name
+    for key in ("runs", "results"):
+        if isinstance(found["env"].get(key), str):
+            found["env"][key] = os.path.expanduser(found["env"][key])  # noqa: PTH111 (a Path would change its text)
     return found
 
 

@@ -5,6 +5,7 @@ import os
 import re
 import sys
 import traceback
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -21,6 +22,7 @@ from convscope.rows import Row, merge
 from convscope.runs import EditedRun, FullDisk, Run, Store, perform, write_json
 from convscope.studies.study import Cell, Study, study
 
+warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)  # a user's letters, drawn as boxes
 DEVICES = ("auto", "cpu", "cuda")
 SWITCH = ("auto", True, False)
 
@@ -35,6 +37,10 @@ def check(cfg: Mapping[str, Any]) -> Cell:
         }.items():
             if value not in choices:
                 raise ConfigError(f"{key} must be {' or '.join(map(str, choices)).lower()}, got {value}")
+        root = cfg["env"]["data_root"]
+        if root is not None and not (root and Path(root).expanduser().is_dir()):
+            raise ConfigError(f"env.data_root: expected a folder to look for data in, found none at {root!r}; null "
+                              "leaves it out")
         cell = study(cfg["study"]).cell(cfg)
         assert cell.run  # it is named by its data, which are looked for now
         return cell

@@ -118,6 +118,8 @@ def summary(rows: Iterable[Row]) -> dict[str, float]:
 
 def _start(settings: Mapping[str, Any], folder: Path) -> Any:
     """A wandb run; offline where online fails; None, with a warning, where that fails too."""
+    for name in [name for name, value in os.environ.items() if name.startswith("WANDB_") and not value.strip()]:
+        del os.environ[name]  # an unset variable of a shell: W&B itself refuses an empty one
     try:
         wandb = _wandb()
         quiet = wandb.Settings(silent=True, quiet=True, console="off", reinit="create_new", init_timeout=INIT_SECONDS,
