@@ -20,6 +20,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from convscope import provenance, sweep
+from convscope.runs import reason
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 ALWAYS = ["hydra.mode=MULTIRUN", "hydra/sweeper=cells", "hydra/job_logging=none", "hydra/hydra_logging=none",
@@ -55,7 +56,7 @@ def launch(preset: str | None) -> None:
     except Exception as error:  # not one of ours: it keeps its type, and env.debug=true shows where it comes from
         if debug:
             traceback.print_exc()
-        _stop(f"{type(error).__name__}: {_sentence(error)} (env.debug=true shows where)", 1)
+        _stop(reason(error) + ("" if isinstance(error, MemoryError) else " (env.debug=true shows where)"), 1)
 
 
 def run_cell(config: DictConfig) -> None:

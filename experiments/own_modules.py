@@ -19,7 +19,8 @@ def importable() -> None:
     Also on that of the processes that a launcher starts.
     """
     configs = config_dir()
-    folders = [Path(__file__).parent, Path.cwd(), *([configs.resolve().parents[1]] if configs else [])]
+    above = list(configs.resolve().parents)[1:2] if configs else []  # none of /configs
+    folders = [Path(__file__).parent, Path.cwd(), *above]
     paths = list(dict.fromkeys(map(str, folders)))
     sys.path[1:1] = paths[1:]
     os.environ["PYTHONPATH"] = os.pathsep.join([*paths, *filter(None, [os.environ.get("PYTHONPATH")])])

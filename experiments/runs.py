@@ -10,9 +10,11 @@
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+from convscope import printable
 from convscope.archive import export_runs, import_runs
 from convscope.runs import STATES, Run, Store
 
@@ -27,24 +29,32 @@ def select(args: argparse.Namespace) -> Iterator[Run]:
 
 
 def line(run: Run) -> str:
-    """One run in one line."""
+    """One run in one line, also of one whose files are damaged."""
     state = run.state()
-    try:
-        config = {} if state in ("missing", "edited") else run.config()
-    except (ValueError, OSError):
-        config = {}
-    words = [" ".join([part["name"], *(f"{k}={v}" for k, v in part.items() if k not in ("name", "version"))])
-             for part in (config.get("signal"), config.get("model")) if part]
-    words += [f"seed {config['seed']}"] if "seed" in config else []
-    words += [run.failure()] if state == "failed" else run.changed_files() if state == "edited" else []
-    return f"{run.study:<12} {run.id}  {state:<8} {' | '.join(words)}"
+    words = run.changed_files() if state == "edited" else []
+    if state not in ("missing", "edited"):
+        try:
+            words = described(run.config())
+        except ValueError:
+            words = ["its config.json is damaged"]
+    words += [run.failure()] if state == "failed" else []
+    return printable.line(f"{run.study:<12} {run.id}  {state:<8} {' | '.join(words)}")
+
+
+def described(config: Mapping[str, Any]) -> list[str]:
+    """What a stored config says of its cell, as far as it is such as we write them."""
+    parts = [part for part in (config.get("signal"), config.get("model")) if isinstance(part, dict) and part]
+    words = [" ".join([str(part.get("name", "no name")),
+                       *(f"{k}={v}" for k, v in part.items() if k not in ("name", "version"))]) for part in parts]
+    return [*words, *([f"seed {config['seed']}"] if "seed" in config else [])]
 
 
 def show(run: Run) -> None:
     print(line(run), run.folder, sep="\n")
     for name in ("config.json", "provenance.json", "rows.csv", "FAILED"):
         if (run.folder / name).is_file():
-            print(f"\n{name}\n{(run.folder / name).read_text(encoding='utf-8').rstrip()}")
+            text = (run.folder / name).read_text(encoding="utf-8", errors="replace").rstrip()
+            print(f"\n{name}\n{printable.lines(text)}")
 
 
 def remove(runs: list[Run], yes: bool) -> None:
@@ -57,9 +67,15 @@ def remove(runs: list[Run], yes: bool) -> None:
         sure = False
     if not sure:
         sys.exit("nothing removed")
+    kept = []
     for run in runs:
-        run.remove()
-    print(f"removed {len(runs)} runs")
+        try:
+            run.remove()
+        except (ValueError, OSError) as error:  # the others go
+            kept.append(str(error))
+    print(f"removed {len(runs) - len(kept)} runs")
+    if kept:
+        raise ValueError("; ".join(kept))
 
 
 def main() -> None:
@@ -77,6 +93,8 @@ def main() -> None:
         if name == "remove":
             command.add_argument("--yes", action="store_true", help="do not ask")
     args = parser.parse_args()
+    if args.runs.exists() and not args.runs.is_dir():
+        raise ValueError(f"--runs must be a folder, the run store, got the file {args.runs}")
     if args.command in (None, "list"):
         args = argparse.Namespace(**{"study": None, "state": None, "id": [], **vars(args)})
         print(*([line(run) for run in select(args)] or ["no runs"]), sep="\n")
@@ -101,4 +119,4 @@ if __name__ == "__main__":
     try:
         main()
     except (ValueError, OSError) as error:
-        sys.exit(f"convscope: {error}")
+        sys.exit(f"convscope: {printable.line(' '.join(str(error).split()))}")

@@ -42,7 +42,7 @@ def test_a_checked_cell_has_run_nothing(cells, tmp_path):
 
 
 @pytest.mark.parametrize(("key", "value", "told"), [
-    ("logger", {"name": "tensorboard"}, "logger must be none or wandb, got tensorboard"),
+    ("logger", {"name": "tensorboard"}, "logger must be none or wandb, got 'tensorboard'"),
     ("study", "blindspot", "no blindspot in studies (did you mean blindspots?)"),
     ("study", "my.own", "my.own: no module of this name"),
     ("signal", {"name": "one_pixl"}, "did you mean one_pixel"), ("seed", -1, "seed")])

@@ -12,6 +12,8 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from omegaconf import DictConfig, OmegaConf
 
 from convscope import naming, sweep
+from convscope.family import whole
+from convscope.runs import reason
 
 swept: list[sweep.Cell] = []
 
@@ -27,6 +29,10 @@ class CellSweeper(BasicSweeper):
             if one.is_sweep_override() and not any(True for _ in one.sweep_string_iterator()):
                 raise ValueError(f"{str(one.input_line).lstrip('+')} names nothing to sweep over")
         jobs = [job for batch in self.split_arguments(overrides, None) for job in batch]
+        if not jobs:
+            raise ValueError("no cell is named: a list or a range of the command or the preset is empty")
+        if self.max_batch_size is not None:
+            whole("hydra.sweeper.max_batch_size", self.max_batch_size, least=1)
         # Hydra takes .1 s to compose a job: those with a choice that no earlier one has go first, so that a wrong
         # choice is refused at once, however large the sweep.
         seen: set[str] = set()
@@ -55,7 +61,7 @@ class CellSweeper(BasicSweeper):
             try:
                 self.launcher.launch(batch, initial_job_idx=first * (self.max_batch_size or 0))
             except Exception as error:  # a worker was killed, say: what is done is reported, the rest is named
-                sweep.say(f"the launcher stopped: {type(error).__name__}: {' '.join(str(error).split())[:200]}")
+                sweep.say(f"the launcher stopped: {reason(error)[:200]}")
 
 
 ConfigStore.instance().store(group="hydra/sweeper", name="cells", provider="convscope", node={

@@ -33,6 +33,7 @@ def import_runs(store: Store, file: Path) -> tuple[list[Run], list[Run]]:
     """
     if not file.is_file():
         raise ValueError(f"no archive {file}: expected a tar file that experiments/runs.py export wrote")
+    size = file.stat().st_size
     store.root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=store.root, prefix=".import-") as folder:
         try:
@@ -40,6 +41,9 @@ def import_runs(store: Store, file: Path) -> tuple[list[Run], list[Run]]:
                 for member in tar:
                     if not (member.isfile() or member.isdir()) or len(Path(member.name).parts) < 2:
                         raise ValueError(f"{file} is not an archive of runs: it holds {member.name}")
+                    if member.issparse() or member.size > size:  # a few bytes may say that they are many GiB
+                        raise ValueError(f"{file} is not an archive of runs: {member.name} would be larger than the "
+                                         "archive")
                     tar.extract(member, folder, filter="data")
         except (tarfile.TarError, EOFError) as error:
             raise ValueError(f"{file} is not a readable archive of runs: {error}") from None

@@ -21,7 +21,7 @@ from convscope import values
 from convscope.values import ConfigError, Count, Fraction, NonNegative, Positive, Whole
 
 __all__ = ["Bound", "ConfigError", "Count", "Fraction", "Method", "NonNegative", "Positive", "Whole", "bind",
-           "check_serves", "describe", "find", "names", "whole"]
+           "check_serves", "describe", "find", "names", "part", "whole"]
 
 # What a family's function is called, and the arguments that come at run time and never from a yaml.
 VERBS = {"signals": "encode", "conditions": "apply", "models": "build", "data": "load", "training": "fit",
@@ -107,8 +107,17 @@ class Bound:
 def whole(name: str, value: Any, *, least: int = 0) -> int:
     """The value of a config's key that must be a whole number; raises ConfigError where it is none."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ConfigError(f"{name} must be a whole number, at least {least}, got {value!r}")
+        raise ConfigError(f"{name} must be a whole number, at least {least}, got {values.shown(value)}")
+    if value > values.LARGEST:
+        raise ConfigError(f"{name} must be a whole number of at most 18 digits, got {values.shown(value)}")
     return value
+
+
+def part(cfg: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """The mapping at a config's key; raises ConfigError where something else stands there."""
+    if not isinstance(cfg[key], Mapping):
+        raise ConfigError(f"{key} must be a mapping of settings, as in configs/, got {values.shown(cfg[key])}")
+    return cfg[key]
 
 
 def check_serves(part: str, bound: Bound, kind: str, data: str) -> None:
@@ -151,9 +160,10 @@ def describe(family: str, name: str) -> Method:
 
 def bind(family: str, given: Mapping[str, Any]) -> Bound:
     """Binds a yaml's mapping (`name` and parameters) to its method; raises ConfigError with the valid choices."""
-    if "name" not in given:
-        raise ConfigError(f"{family}: expected a mapping with a name, got {dict(given)}; name one of {names(family)}")
-    method = describe(family, str(given["name"]))
+    if not isinstance(given, Mapping) or not isinstance(given.get("name"), str):
+        raise ConfigError(f"{family}: expected a mapping with a name, got {values.shown(given)}; there are "
+                          f"{', '.join(names(family))}")
+    method = describe(family, given["name"])
     valid = ", ".join(method.defaults) or "none"
     own = {k: v for k, v in given.items() if k != "name"}
     for key in own:
@@ -181,7 +191,7 @@ def _locate(family: str, name: str) -> tuple[str, Path]:
     if name in (ours := _files(family)):
         inside = ours[name].relative_to(Path(__file__).parent).with_suffix("")
         return ".".join(["convscope", *inside.parts]), ours[name]
-    if "." in name:
+    if "." in name and all(part.isidentifier() for part in name.split(".")):
         for folder in sys.path:
             file = Path(folder or ".", *name.split("."))
             for module, source in ((name, file.with_suffix(".py")), (f"{name}.method", file / "method.py"),
@@ -194,8 +204,8 @@ def _locate(family: str, name: str) -> tuple[str, Path]:
                       "or give the dotted path of a module of your own")
 
 
-def _nearest(word: str, choices: Any) -> str:
-    close = get_close_matches(word, list(choices), n=1)
+def _nearest(word: Any, choices: Any) -> str:
+    close = get_close_matches(str(word), list(choices), n=1)
     return f" (did you mean {close[0]}?)" if close else ""
 
 

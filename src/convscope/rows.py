@@ -9,6 +9,10 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from convscope import printable
+
+TEXTS = ("study", "run_id", "data", "split", "model", "method", "condition", "metric", "unit")
+
 
 @dataclass(frozen=True)
 class Row:
@@ -35,9 +39,16 @@ class Row:
         if isinstance(self.value, bool) or not isinstance(self.value, (int, float)) or not math.isfinite(self.value):
             raise ValueError(f"{self.metric} of {self.method} with {self.model} must be a finite number, "
                              f"got {self.value!r}")
-        nested = [k for k, v in self.axes.items() if not isinstance(v, (int, float, str, bool))]
+        if not isinstance(self.axes, Mapping):
+            raise ValueError(f"axes must be a flat mapping, got {self.axes!r:.80}")
+        nested = [k for k, v in self.axes.items() if not isinstance(v, (int, float, str, bool))
+                  or (not isinstance(v, str) and not abs(v) < math.inf)]
         if nested:
-            raise ValueError(f"axes must be flat, got {nested[0]}={self.axes[nested[0]]!r}")
+            raise ValueError(f"axes must be flat and finite, got {nested[0]}={self.axes[nested[0]]!r:.80}")
+        texts = {name: getattr(self, name) for name in TEXTS}
+        steering = [name for name, text in texts.items() if not text.isprintable() or printable.formula(text)]
+        if steering:  # a terminal or a spreadsheet would do what it says
+            raise ValueError(f"{steering[0]} must be a plain text, got {texts[steering[0]]!r:.80}")
 
     @property
     def cell(self) -> tuple[Any, ...]:
@@ -62,16 +73,19 @@ def to_csv(rows: Iterable[Row]) -> str:
 def read_csv(path: Path) -> list[Row]:
     """The rows of a file that `to_csv` wrote; raises ValueError with the line number of a damaged one."""
     with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        if tuple(reader.fieldnames or ()) != COLUMNS:
-            raise ValueError(f"{path}: expected the columns {','.join(COLUMNS)}, got {reader.fieldnames}")
-        rows = []
-        for line in reader:
-            try:
-                rows.append(Row(**{**line, "axes": json.loads(line["axes"]), "seed": int(line["seed"]),
-                                   "value": float(line["value"]), "n": int(line["n"])}))  # pyright: ignore[reportArgumentType]
-            except (ValueError, TypeError) as error:
-                raise ValueError(f"{path}, line {reader.line_num}: not a row: {error}") from None
+        reader, rows = csv.reader(file), []
+        try:
+            head = next(reader, None)
+            if head is None or tuple(head) != COLUMNS:
+                found = "an empty file" if head is None else ",".join(head)[:200]
+                raise ValueError(f"{path}: expected the columns {','.join(COLUMNS)}, got {found}")
+            for cells in reader:
+                try:
+                    rows.append(_row(cells))
+                except (ValueError, RecursionError) as error:
+                    raise ValueError(f"{path}, line {reader.line_num}: not a row: {error}") from None
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise ValueError(f"{path}, line {reader.line_num + 1}: no text of csv: {error}") from None
     return rows
 
 
@@ -81,6 +95,15 @@ def merge(old: Iterable[Row], new: Iterable[Row]) -> list[Row]:
     replaced = {row.cell for row in new}
     kept = [row for row in old if row.cell not in replaced]
     return sorted(kept + new, key=lambda row: (*map(str, row.cell[:-1]), row.seed, row.split, row.metric))
+
+
+def _row(cells: list[str]) -> Row:
+    """A row of the cells of one line; raises ValueError."""
+    if len(cells) != len(COLUMNS):
+        raise ValueError(f"expected {len(COLUMNS)} cells, got {len(cells)}")
+    line = dict(zip(COLUMNS, cells, strict=True))
+    return Row(**{**line, "axes": json.loads(line["axes"]), "seed": int(line["seed"]), "value": float(line["value"]),
+                  "n": int(line["n"])})  # pyright: ignore[reportArgumentType]
 
 
 def _flat(axes: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,8 @@ def run_id(study: str, identity: Mapping[str, Any]) -> str:
 def write_bytes(path: Path, data: bytes) -> None:
     """Writes a file whole or not at all: temporary name in the same folder, flush, rename."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder, and a file is to be written there; move it away")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
@@ -68,6 +70,28 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """`write_bytes` for readable JSON."""
     write_text(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False, default=str) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The mapping that a file holds; raises ValueError, one sentence, for a file that holds anything else."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ValueError(f"{path} is missing") from None
+    except (ValueError, OSError, RecursionError) as error:
+        why = "it nests too deep" if isinstance(error, RecursionError) else getattr(error, "strerror", None) or error
+        raise ValueError(f"{path} is damaged: {why}") from None
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} is damaged: expected a mapping, got a {type(found).__name__}")
+    return found
+
+
+def reason(error: BaseException) -> str:
+    """Why something failed, in one line: our own errors are sentences, any other keeps its type."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return f"there is not enough memory for this ({text}); take fewer or smaller samples, or a smaller network"
+    return text if isinstance(error, (ValueError, OSError, FloatingPointError)) else f"{type(error).__name__}: {text}"
 
 
 @dataclass(frozen=True)
@@ -97,28 +121,28 @@ class Run:
         return read_csv(self.folder / "rows.csv")
 
     def config(self) -> dict[str, Any]:
-        """The identity that was hashed, as stored."""
-        return json.loads((self.folder / "config.json").read_text(encoding="utf-8"))
+        """The identity that was hashed, as stored; raises ValueError for a damaged one."""
+        return read_json(self.folder / "config.json")
 
     def provenance(self) -> dict[str, Any]:
-        return json.loads((self.folder / "provenance.json").read_text(encoding="utf-8"))
+        return read_json(self.folder / "provenance.json")
 
     def failure(self) -> str:
         """Why the run failed: one sentence."""
         try:
-            return json.loads((self.folder / "FAILED").read_text(encoding="utf-8"))["reason"]
-        except (ValueError, KeyError, TypeError):
+            return " ".join(str(read_json(self.folder / "FAILED")["reason"]).split())
+        except (ValueError, KeyError):
             return "its file FAILED is damaged"
 
     def changed_files(self) -> list[str]:
         """Files of a finished run that are missing, added or not as it wrote them."""
         try:
-            expected = json.loads((self.folder / "DONE").read_text(encoding="utf-8"))
+            expected = read_json(self.folder / "DONE")
             found = self._checksums()
             wrong = {name for name in {*expected, *found} if expected.get(name) != found.get(name)}
             if not wrong and run_id(self.study, self.config()) != self.id:
                 wrong.add("config.json")
-        except (ValueError, TypeError, AttributeError, FileNotFoundError):
+        except (ValueError, OSError):
             return ["DONE"]
         return sorted(wrong)
 
@@ -168,8 +192,9 @@ class Store:
 
     def runs(self, study: str | None = None) -> Iterator[Run]:
         """Every run in the store, by study and id."""
-        for folder in sorted(self.root.glob(f"{study or '*'}/*")):
-            if re.fullmatch("[0-9a-f]{12}", folder.name) and not folder.parent.name.startswith("."):
+        for folder in sorted(self.root.glob("*/*")):
+            named = re.fullmatch(r"[^\W\d][\w.]*", folder.parent.name) and re.fullmatch("[0-9a-f]{12}", folder.name)
+            if named and study in (None, folder.parent.name):
                 yield Run(self.root, folder.parent.name, folder.name)
 
 
@@ -187,10 +212,13 @@ def perform(run: Run, work: Callable[[Run], Iterable[Row]], *, notes: Mapping[st
         if state == "done":
             return run.rows()
         try:
+            _refuse_folders(run)
             (run.folder / "FAILED").unlink(missing_ok=True)
             write_json(run.folder / "config.json", run.identity)
             with _log(run.folder / "log.txt"), provenance.measured() as measured:
                 rows = list(work(run))
+            if not rows:
+                raise ValueError(f"{run.study} measured nothing: its run must yield at least one row")
             write_text(run.folder / "rows.csv", to_csv(rows))
             write_json(run.folder / "provenance.json", {**provenance.describe(), **notes, **measured})
             run.finish()
@@ -206,13 +234,17 @@ def perform(run: Run, work: Callable[[Run], Iterable[Row]], *, notes: Mapping[st
             raise
 
 
+def _refuse_folders(run: Run) -> None:
+    """Raises IsADirectoryError where a folder has the name of a file: after hours, the file could not be written."""
+    for path in sorted(run.folder.glob("*")):
+        if path.is_dir() and (path.suffix or path.name in UNCHECKED):
+            raise IsADirectoryError(f"{path} is a folder, and a file of the run belongs there; move it away")
+
+
 def _record(run: Run, error: Exception) -> None:
-    reason = " ".join(str(error).split()) or type(error).__name__
-    if not isinstance(error, (ValueError, OSError)):  # those are sentences; another needs its type
-        reason = f"{type(error).__name__}: {reason}"
-    with (run.folder / "log.txt").open("a", encoding="utf-8") as log:
+    with suppress(IsADirectoryError), (run.folder / "log.txt").open("a", encoding="utf-8") as log:
         log.write(traceback.format_exc())
-    write_json(run.folder / "FAILED", {"reason": reason, "time": time.strftime("%Y-%m-%dT%H:%M:%S%z")})
+    write_json(run.folder / "FAILED", {"reason": reason(error), "time": time.strftime("%Y-%m-%dT%H:%M:%S%z")})
 
 
 @contextmanager

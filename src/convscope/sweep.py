@@ -1,13 +1,14 @@
 """One command is a sweep of cells: check them all first, run what is missing, then report. Knows no Hydra."""
 
 import json
+import math
 import os
 import re
 import sys
 import traceback
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -15,32 +16,24 @@ from typing import Any
 
 from filelock import FileLock
 
-from convscope import provenance
-from convscope.family import ConfigError
+from convscope import environment, printable, provenance
+from convscope.family import ConfigError, names, whole
 from convscope.naming import called
 from convscope.rows import Row, merge
-from convscope.runs import EditedRun, FullDisk, Run, Store, perform, write_json
+from convscope.runs import EditedRun, FullDisk, Run, Store, perform, read_json, reason, write_json
 from convscope.studies.study import Cell, Study, study
 
 warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)  # a user's letters, drawn as boxes
-DEVICES = ("auto", "cpu", "cuda")
-SWITCH = ("auto", True, False)
 
 
 def check(cfg: Mapping[str, Any]) -> Cell:
     """The cell of a config; raises ConfigError, ValueError or OSError in one sentence where it cannot be run."""
     try:
-        for key, (value, choices) in {
-            "logger": (cfg["logger"]["name"], ("none", "wandb")), "env.device": (cfg["env"]["device"], DEVICES),
-            **{f"env.{key}": (cfg["env"][key], SWITCH) for key in ("compile", "channels_last", "progress")},
-            **{f"env.{key}": (cfg["env"][key], (True, False)) for key in ("plan", "debug", "download")},
-        }.items():
-            if value not in choices:
-                raise ConfigError(f"{key} must be {' or '.join(map(str, choices)).lower()}, got {value}")
-        root = cfg["env"]["data_root"]
-        if root is not None and not (root and Path(root).expanduser().is_dir()):
-            raise ConfigError(f"env.data_root: expected a folder to look for data in, found none at {root!r}; null "
-                              "leaves it out")
+        environment.check(cfg)
+        whole("seed", cfg["seed"])
+        if not isinstance(cfg["study"], str):
+            raise ConfigError(f"study must be the name of a study, got {cfg['study']!r}; there are "
+                              f"{', '.join(names('studies'))}")
         cell = study(cfg["study"]).cell(cfg)
         assert cell.run  # it is named by its data, which are looked for now
         return cell
@@ -73,7 +66,7 @@ def run_cell(cfg: Mapping[str, Any]) -> None:
         say(f"{env['cell']} {cell.title}: FAILED: {_reason(cell.run, error)}")
         return
     say(f"{env['cell']} {cell.title}: {rows[0].metric} {rows[0].value:.4f}, "
-        f"{cell.run.provenance()['wall_seconds']:.1f} s", passing=True)
+        f"{cell.run.provenance().get('wall_seconds', math.nan):.1f} s", passing=True)
 
 
 def plan(cells: Sequence[Cell], results: Path) -> str:
@@ -120,13 +113,18 @@ def rebuild(folder: Path) -> list[Path]:
     if not rows:
         raise ValueError(f"{folder / 'rows.csv'} holds no row: run its experiment first")
     own = _stored(rows[0].study)
-    return write_report(folder, tables=own.tables(rows), figures=own.figures(rows, arrays), rows=rows,
-                        arrays=arrays, pages=own.pages(rows, arrays))
+    try:
+        shown = {"tables": own.tables(rows), "figures": own.figures(rows, arrays), "pages": own.pages(rows, arrays)}
+    except Exception as error:  # rows of elsewhere may lack anything that the study counts on
+        why = f"they lack {error}" if isinstance(error, KeyError) else " ".join(str(error).split()) or "unknown"
+        raise ValueError(f"{folder / 'rows.csv'} and its arrays are not such as {own.name} writes ({why}); run its "
+                         "experiment again, or see where with --debug") from error
+    return write_report(folder, rows=rows, arrays=arrays, **shown)
 
 
 def reports(results: Path) -> list[str]:
     """Names of the committed reports."""
-    return sorted(file.parent.name for file in results.glob("*/rows.csv"))
+    return sorted(file.parent.name for file in results.glob("*/rows.csv") if file.is_file())
 
 
 def find_report(name: str, places: Iterable[Path]) -> Path:
@@ -149,6 +147,8 @@ def write_ledger(results: Path) -> Path:
     by_study: dict[str, dict[str, list[Row]]] = {}
     for name in reports(results):
         rows = read_csv(results / name / "rows.csv")
+        if not rows:
+            raise ValueError(f"{results / name / 'rows.csv'} holds no row: run its experiment first, or move it away")
         by_study.setdefault(rows[0].study, {})[name] = rows
     lines = [line for name, found in by_study.items() for line in _stored(name).ledger(found)]
     return ledger.write(lines, results / "ledger.md")
@@ -156,6 +156,7 @@ def write_ledger(results: Path) -> Path:
 
 def say(text: str, *, passing: bool = False) -> None:
     """One line on stderr; a passing one is overwritten by the next where stderr is a terminal."""
+    text = printable.line(text)
     if sys.stderr.isatty():
         print(f"\r\033[K{text}", end="" if passing else "\n", file=sys.stderr, flush=True)
     else:
@@ -216,9 +217,17 @@ def _write(done: Sequence[Cell], folder: Path) -> str:
 
 
 def _read_provenance(folder: Path) -> dict[str, Any]:
-    """Where and how each run of a report was measured, with its config; empty where there is none yet."""
+    """Where and how each run of a report was measured, with its config; empty where there is none yet.
+
+    Raises ValueError for a file that no report wrote: without it, nobody can say which old rows still hold.
+    """
     file = folder / "provenance.json"
-    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    found = read_json(file) if file.exists() else {}
+    for key, entry in found.items():
+        if not isinstance(entry, dict) or not isinstance(entry.get("config"), dict):
+            raise ValueError(f"{file} is damaged: {key} has no config; put it back, or move {folder} away and give the "
+                             "same command again, which remakes the report from its runs")
+    return found
 
 
 def _fresh(old_rows: Sequence[Row], known: Mapping[str, Any], new_rows: Sequence[Row],
@@ -241,26 +250,33 @@ def _fresh(old_rows: Sequence[Row], known: Mapping[str, Any], new_rows: Sequence
 def _versions(row: Row, config: Mapping[str, Any]) -> dict[tuple[str, str], Any]:
     """The version of the study and of each method behind a row, and its data's fingerprint."""
     found = {(key, part["name"]): part["version"] for key, part in config.items()
-             if isinstance(part, dict) and "version" in part}
-    data = f"{row.data} {config['data'].get('draw', '')}"  # a set that a seed draws is another one for each seed
-    return found | {("study", row.study): config["version"], ("data", data): config["data"]["fingerprint"]}
+             if isinstance(part, dict) and {"name", "version"} <= set(part)}
+    told = config.get("data")
+    drawn = told if isinstance(told, dict) else {}
+    data = f"{row.data} {drawn.get('draw', '')}"  # a set that a seed draws is another one for each seed
+    return found | {("study", row.study): config.get("version"), ("data", data): drawn.get("fingerprint")}
 
 
 def _known_seconds(cells: Sequence[Cell], results: Path) -> dict[str, float]:
     """Median wall seconds per model, from the runs in the store and from committed reports."""
     found: dict[str, list[float]] = {}
+    known: list[tuple[Mapping[str, Any], Any]] = []
     for run in {cell.run.root: cell.run for cell in cells}.values():
         for other in Store(run.root).runs(run.study):
-            if other.state() == "done":
-                found.setdefault(_model(other.config()), []).append(other.provenance()["wall_seconds"])
-    for entry in _read_provenance(results).values():
-        found.setdefault(_model(entry["config"]), []).append(entry["wall_seconds"])
+            with suppress(ValueError):  # a damaged one says nothing of time
+                if other.state() == "done":
+                    known.append((other.config(), other.provenance().get("wall_seconds")))
+    with suppress(ValueError):
+        known += [(entry["config"], entry.get("wall_seconds")) for entry in _read_provenance(results).values()]
+    for config, seconds in known:
+        if isinstance(seconds, (int, float)):
+            found.setdefault(_model(config), []).append(seconds)
     return {model: median(times) for model, times in found.items()}
 
 
 def _model(identity: Mapping[str, Any]) -> str:
     """What decides most of a cell's time: its model and how that is trained."""
-    return json.dumps([identity.get("model"), identity.get("fit"), identity["data"]], sort_keys=True)
+    return json.dumps([identity.get("model"), identity.get("fit"), identity.get("data")], sort_keys=True)
 
 
 def _mirror(run_id: str, cfg: Mapping[str, Any], kind: str) -> AbstractContextManager[Any]:
@@ -278,4 +294,4 @@ def _reason(run: Run, error: Exception) -> str:
     if isinstance(error, EditedRun) and run.state() == "edited":
         return (f"{', '.join(run.changed_files())} changed after the run was done; put the files back, or remove it: "
                 f"experiments/runs.py remove {run.id}")
-    return run.failure() if (run.folder / "FAILED").is_file() else " ".join(str(error).split())
+    return run.failure() if (run.folder / "FAILED").is_file() else reason(error)

@@ -2,7 +2,7 @@
 
     Count, Fraction, ...              a number in a range; one of your own: Ratio = Annotated[float, "at least 1"]
     Literal["a", "b"], X | None       one of these
-    list[Count], list[Literal[...]]   at least one, each named once;  tuple[X, ...]: any number, also twice
+    list[Count], list[Literal[...]]   at least one, each named once;  set[X]: also none;  tuple[X, ...]: also twice
     dict[Literal["a", "b"], X]        a mapping with these keys
     Annotated[Bound, "attribution"]   a method of that family with its settings: {name: smoothgrad, n_samples: 9}
     dict[str, Annotated[Bound, ...]]  several by their names: {gradient: null, smoothgrad: {n_samples: 9}}, or by names
@@ -14,6 +14,7 @@ A name that the module itself assigns to such an annotation stands for it; what 
 import ast
 import math
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -23,6 +24,9 @@ Positive = Annotated[float, "above 0"]
 Fraction = Annotated[float, "between 0 and 1"]
 Count = Annotated[int, "at least 1"]
 Whole = Annotated[int, "at least 0"]
+
+LARGEST = 2**63 - 1  # beyond it, no table or generator holds a whole number
+SHOWN = 120  # characters of a wrong value that a message shows
 
 BASES = {"float": "a number", "int": "a whole number", "bool": "true or false", "str": "a text", "list": "a list",
          "tuple": "a list", "dict": "a mapping", "None": "null"}
@@ -60,7 +64,7 @@ class Checker:
         try:
             return self._fit(ast.parse(annotation, mode="eval").body, value)
         except _Unfit as wrong:
-            raise ConfigError(f"{name}{wrong.at} must be {wrong.expected}, got {wrong.got!r}") from None
+            raise ConfigError(f"{name}{wrong.at} must be {wrong.expected}, got {shown(wrong.got)}") from None
 
     def _fit(self, node: ast.expr, value: Any) -> Any:
         options = _options(node)
@@ -81,8 +85,8 @@ class Checker:
         if not isinstance(node, ast.Subscript) or not isinstance(node.value, ast.Name):
             return value
         parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-        rules = {"Literal": self._literal, "Annotated": self._annotated, "list": self._list, "tuple": self._tuple,
-                 "dict": self._dict}
+        rules = {"Literal": self._literal, "Annotated": self._annotated, "list": self._list, "set": self._set,
+                 "tuple": self._tuple, "dict": self._dict}
         return rules[node.value.id](parts, value) if node.value.id in rules else value
 
     def _literal(self, parts: list[ast.expr], value: Any) -> Any:
@@ -106,9 +110,12 @@ class Checker:
         return found
 
     def _list(self, parts: list[ast.expr], value: Any) -> Any:
-        found = self._tuple(parts, value)
-        if not found:
+        if not (found := self._set(parts, value)):
             raise _Unfit(self._each(parts[0]), value)
+        return found
+
+    def _set(self, parts: list[ast.expr], value: Any) -> Any:
+        found = self._tuple(parts, value)
         twice = [one for k, one in enumerate(found) if one in found[:k]]
         if twice:
             raise _Unfit(f"a list that names each thing once ({twice[0]} stands there twice)", value)
@@ -157,12 +164,21 @@ class Checker:
         return "a list"
 
 
+def shown(value: Any) -> str:
+    """A wrong value as a message shows it: as Python writes it, cut off where it is long."""
+    try:
+        text = repr(value)
+    except ValueError:  # of thousands of digits
+        return "a number of thousands of digits"
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+
+
 def aliases(tree: ast.Module) -> dict[str, ast.expr]:
     """The module's own names for annotations: `Ratio = Annotated[float, "at least 1"]`, `Way = Literal["a", "b"]`."""
     return {node.targets[0].id: node.value for node in tree.body
             if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
             and isinstance(node.value, ast.Subscript) and isinstance(node.value.value, ast.Name)
-            and node.value.value.id in ("Annotated", "Literal", "list", "tuple", "dict")}
+            and node.value.value.id in ("Annotated", "Literal", "list", "set", "tuple", "dict")}
 
 
 def _options(node: ast.expr) -> list[ast.expr]:
@@ -182,6 +198,8 @@ def _base(name: str, value: Any) -> Any:
     fits = isinstance(value, TYPES[name]) and isinstance(value, bool) == (name == "bool")
     if not fits or (isinstance(value, float) and not math.isfinite(value)):
         raise _Unfit(BASES[name], value)
+    if isinstance(value, int) and abs(value) > (sys.float_info.max if name == "float" else LARGEST):
+        raise _Unfit(f"{BASES[name]} of at most 18 digits", value)
     return float(value) if name == "float" else tuple(value) if isinstance(value, list) else value
 
 

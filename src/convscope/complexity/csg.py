@@ -4,6 +4,7 @@ Dataset Complexity Assessment)."""
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
@@ -16,6 +17,7 @@ SPARE = 2          # candidates beyond k: a point whose next ones are as near is
 CHUNK = 2**23      # distances that are held at once, 64 MiB
 USUAL = 2.0**40    # squares of values up to it, and down to its inverse, are floats even in float32
 FEW = 10           # dimensions from which on volumes lose their meaning
+Several = Annotated[int, "at least 2"]  # one point of a class says nothing of where the class lies
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Csg:
     warnings: tuple[str, ...]
 
 
-def measure(x: np.ndarray, y: np.ndarray, *, k: Count = 3, samples_per_class: Count = 250, rng: np.random.Generator,
+def measure(x: np.ndarray, y: np.ndarray, *, k: Count = 3, samples_per_class: Several = 250, rng: np.random.Generator,
             indices: Sequence[np.ndarray] | None = None) -> Csg:
     """The overlap of the classes of x [N, ...], embedded or raw, by the k nearest neighbours of some points.
 

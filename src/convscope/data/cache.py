@@ -125,6 +125,11 @@ def _read(entry: Path, name: str) -> Dataset | None:
             for array in arrays[1:]:
                 array.setflags(write=False)
             splits[split] = Split(*arrays, kind=meta["kind"])
+        if "train" not in splits or set(splits) != {file.name[:-8] for file in entry.glob("*_ids.npy")}:
+            return None
+        if any(len({*map(len, (part.stored, part.y, part.ids))}) > 1 or part.y.max() >= len(meta["class_names"])
+               for part in splits.values()):
+            return None
         return Dataset(name, meta["kind"], splits, tuple(meta["class_names"]), meta["fingerprint"],
                        meta.get("alphabet", ""))
     except Exception:  # a damaged file can fail in any way; whatever it is, the entry is rebuilt

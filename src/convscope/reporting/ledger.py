@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from convscope import printable
 from convscope.reporting.tables import NOT_RUN, number, percent, pipes
 from convscope.runs import write_text
 
@@ -78,7 +79,7 @@ def _cells(row: LedgerRow) -> list[str]:
     difference = "" if row.ours is None else _text(row.ours - row.paper_value, row.unit)
     plus = "+" if difference and float(difference.split()[0]) > 0 else ""
     return [_plain(row.cell), _text(row.paper_value, row.unit), _text(row.ours, row.unit, row.sem, row.n), str(row.n),
-            plus + difference, row.verdict, f"`{_plain(row.command)}`" if row.command else "", _plain(row.note)]
+            plus + difference, row.verdict, f"`{_code(row.command)}`" if row.command else "", _plain(row.note)]
 
 
 def _text(value: float | None, unit: str, sem: float | None = None, n: int | None = None) -> str:
@@ -91,5 +92,10 @@ def _text(value: float | None, unit: str, sem: float | None = None, n: int | Non
     return f"{number(value, sem, n)} {unit}".rstrip()
 
 
+def _code(text: str) -> str:
+    return printable.line(text).replace("|", "\\|").replace("`", "'")
+
+
 def _plain(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    text = printable.line(text)
+    return text.translate(str.maketrans({c: f"\\{c}" for c in "|<[]"}))

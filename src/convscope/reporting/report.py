@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from convscope import printable
 from convscope.reporting import tables as table_files
 from convscope.reporting.tables import Table
 from convscope.rows import Row, merge, read_csv, to_csv
@@ -75,7 +76,7 @@ def read_report(folder: Path) -> tuple[list[Row], dict[str, np.ndarray]]:
         try:
             with np.load(file, allow_pickle=False) as stored:
                 arrays |= {name: stored[name] for name in stored.files}
-        except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        except Exception as error:  # a damaged file fails in as many ways as it can be damaged
             raise ValueError(f"{file} is damaged ({error}): run its experiment again") from None
     return read_csv(folder / ROWS), arrays
 
@@ -111,6 +112,7 @@ def _readme(name: str, tables: Sequence[Table], figures: Sequence[str], pages: S
         parts.append(f"## {figure}\n\n![{figure}]({figure}.png)\n\n[png]({figure}.png) · [pdf]({figure}.pdf){page}")
     files = [f"- [{ROWS}]({ROWS}): {n_rows} measurements, one per line"]
     if arrays:
-        shapes = ", ".join(f"`{k}` {'×'.join(map(str, np.shape(arrays[k]))) or 'scalar'}" for k in sorted(arrays))
+        named = {k: printable.line(k).replace("`", "'") for k in sorted(arrays)}  # of data sets, which files name
+        shapes = ", ".join(f"`{named[k]}` {'×'.join(map(str, np.shape(arrays[k]))) or 'scalar'}" for k in named)
         files.append(f"- [{ARRAYS}]({ARRAYS}): {shapes}")
     return "\n\n".join([*parts, "## Data\n\n" + "\n".join(files)]) + "\n"

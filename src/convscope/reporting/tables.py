@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from convscope import printable
 from convscope.runs import write_text
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 NOT_RUN = "not run"
 SENTENCE = 30  # characters beyond which a cell is a sentence, not a number: it may be wrapped, and is flush left
 WIDE = 7  # columns beyond which a LaTeX table is scaled to the line
-_MARKDOWN = str.maketrans({c: f"\\{c}" for c in "\\|*<`"} | {"\n": " "})
+_MARKDOWN = str.maketrans({c: f"\\{c}" for c in "\\|*<`[]"} | {"\n": " "})
 _LATEX = str.maketrans({
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     **{c: f"\\{c}" for c in "&%$#_{}"}, **{c: f"{{{c}}}" for c in "[]*"},  # \\ takes a star or bracket that follows
@@ -43,7 +44,7 @@ class Table:
     index_name: str = ""
 
     def __post_init__(self) -> None:
-        if not self.name or set(self.name) & set("/\\ "):
+        if not self.name or set(self.name) & set("/\\ #%{}()[]") or not self.name.isprintable():
             raise ValueError(f"a table's name is a file's name without spaces or slashes, got {self.name!r}")
         if not self.values.columns.is_unique or not self.values.index.is_unique:
             raise ValueError(f"{self.name}: rows and columns need names of their own, merge or rename the doubled ones")
@@ -152,7 +153,7 @@ def paper_table(name: str, caption: str, frame: "pd.DataFrame", *, index_name: s
 
 def write(table: Table, folder: Path) -> list[Path]:
     """The files <name>.csv (raw values), .md and .tex (display text) in `folder`."""
-    csv = table.values.to_csv(index_label=table.levels, lineterminator="\n")
+    csv = _unsteering(table.values).to_csv(index_label=[*map(_cell, table.levels)], lineterminator="\n")
     contents = {"csv": csv, "md": markdown(table), "tex": latex(table)}
     paths = [folder / f"{table.name}.{suffix}" for suffix in contents]
     for path, content in zip(paths, contents.values(), strict=True):
@@ -162,7 +163,8 @@ def write(table: Table, folder: Path) -> list[Path]:
 
 def markdown(table: Table) -> str:
     """GitHub markdown: the table, then its caption."""
-    return f"{pipes(_escaped(table, _MARKDOWN, '**{}**'), table.sides)}\n\n{table.caption.translate(_MARKDOWN)}\n"
+    caption = printable.line(table.caption).translate(_MARKDOWN)
+    return f"{pipes(_escaped(table, _MARKDOWN, '**{}**'), table.sides)}\n\n{caption}\n"
 
 
 def pipes(frame: "pd.DataFrame", sides: Sequence[str]) -> str:
@@ -174,7 +176,7 @@ def latex(table: Table) -> str:
     """A floating booktabs table with caption and the label tab:<name>, scaled to the line where it has many columns."""
     frame = _escaped(table, _LATEX, r"\textbf{{{}}}")
     text = frame.style.hide(axis="index").to_latex(
-        hrules=True, position="t", position_float="centering", caption=table.caption.translate(_LATEX),
+        hrules=True, position="t", position_float="centering", caption=printable.line(table.caption).translate(_LATEX),
         label=f"tab:{table.name}", column_format="".join(side[0] for side in table.sides))
     if wide := len(frame.columns) > WIDE:
         text = text.replace(r"\begin{tabular}", r"\resizebox{\linewidth}{!}{\begin{tabular}")
@@ -186,10 +188,13 @@ def _escaped(table: Table, escapes: dict[int, str], strong: str) -> "pd.DataFram
     """What a reader sees, index first, its special characters escaped and bold cells put into the template `strong`."""
     import pandas as pd
 
-    lines = [[strong.format(cell.translate(escapes)) if bold else cell.translate(escapes)
+    def escaped(text: str) -> str:
+        return printable.line(text).translate(escapes)
+
+    lines = [[strong.format(escaped(cell)) if bold else escaped(cell)
               for cell, bold in zip(cells, flags, strict=True)]
              for cells, flags in zip(table.cells(), table.emphasis(), strict=True)]
-    return pd.DataFrame(lines, columns=[head.translate(escapes) for head in table.headings], dtype=object)
+    return pd.DataFrame(lines, columns=[escaped(head) for head in table.headings], dtype=object)
 
 
 def render(table: Table, *, width: int = 120, ansi: bool = False) -> str:
@@ -210,7 +215,7 @@ def render(table: Table, *, width: int = 120, ansi: bool = False) -> str:
 
     levels, rest, tight = list(range(len(table.levels))), list(range(len(table.headings))), False
     tight = not fits(rest)
-    console.print(Text(_plain(table.caption)))
+    console.print(Text(printable.line(table.caption)))
     while rest:
         n = len(levels) + 1
         while n < len(rest) and fits(rest[:n + 1]):
@@ -228,12 +233,13 @@ def _drawn(table: Table, chosen: list[int], tight: bool) -> "RichTable":
 
     drawn = RichTable(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, int(not tight), 0, 0),
                       header_style="")
-    lines = [[Text.assemble((re.sub(r"(?<=\d) ± ", "±" if tight else " ± ", _plain(line[i])), "bold" * flags[i]))
+    between = "±" if tight else " ± "
+    lines = [[Text.assemble((re.sub(r"(?<=\d) ± ", between, printable.line(line[i])), "bold" * flags[i]))
               for i in chosen] for line, flags in zip(table.cells(), table.emphasis(), strict=True)]
     sides, swap = table.sides, str.maketrans("_-", "-_")  # a heading is broken after underscores, textwrap at hyphens
     for i, *cells in zip(chosen, *lines, strict=True):
         width = max((cell.cell_len for cell in cells), default=0)
-        head = textwrap.fill(_plain(table.headings[i]).translate(swap), max(width, 1), break_long_words=False)
+        head = textwrap.fill(printable.line(table.headings[i]).translate(swap), max(width, 1), break_long_words=False)
         drawn.add_column(Text(head.translate(swap)), min_width=min(width, SENTENCE), overflow="fold",
                          justify="left" if sides[i] == "left" else "right")
     for line in lines:
@@ -241,9 +247,17 @@ def _drawn(table: Table, chosen: list[int], tight: bool) -> "RichTable":
     return drawn
 
 
-def _plain(text: str) -> str:
-    """Without what would steer a terminal: control characters, marks of direction."""
-    return "".join(c if c.isprintable() else " " if c.isspace() else "\ufffd" for c in text)
+def _unsteering(values: "pd.DataFrame") -> "pd.DataFrame":
+    """The values, their texts and names as a spreadsheet shows them rather than computes them."""
+    found = values.map(_cell)
+    found.columns = found.columns.map(_cell)
+    found.index = found.index.map(lambda label: tuple(map(_cell, label)) if isinstance(label, tuple) else _cell(label))
+    found.index.names = values.index.names
+    return found
+
+
+def _cell(value: Any) -> Any:
+    return printable.cell(value) if isinstance(value, str) else value
 
 
 def _show(value: Any) -> str:

@@ -19,7 +19,6 @@ and constants in method.py: VERSION, KINDS (of data), MODELS (kinds of models), 
 
 import importlib
 import importlib.util
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,7 +30,7 @@ import numpy as np
 
 from convscope.family import Bound, ConfigError, bind, check_serves, describe
 from convscope.rows import Row
-from convscope.runs import Run, Store
+from convscope.runs import Run, Store, read_json
 from convscope.training import recipe
 
 if TYPE_CHECKING:
@@ -121,8 +120,10 @@ class Cell:
         """Whether the logger has all of this cell: W&B's project and entity are noted in mirror.json."""
         if self.cfg["logger"]["name"] == "none":
             return True
-        file = self.run.folder / "mirror.json"
-        return file.is_file() and json.loads(file.read_text(encoding="utf-8")) == self.cfg["logger"]
+        try:
+            return read_json(self.run.folder / "mirror.json") == self.cfg["logger"]
+        except ValueError:  # none, or a damaged one: it is mirrored again
+            return False
 
     def network(self, **how: Any) -> Any:
         """The subject's network, in eval mode on the CPU: given, from the store, or trained now and kept there.

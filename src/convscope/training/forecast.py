@@ -15,7 +15,7 @@ import numpy as np
 
 from convscope.data.loading import data_identity, data_label, drawn, load_bound
 from convscope.data.series import Series, two_channels, windows
-from convscope.family import Bound, ConfigError, bind, check_serves, names, whole
+from convscope.family import Bound, ConfigError, bind, check_serves, names, part, whole
 from convscope.rng import seeded
 from convscope.runs import write_bytes
 from convscope.training.objective import SquaredError
@@ -104,9 +104,9 @@ def read_forecast(cfg: Mapping[str, Any]) -> ForecastRecipe:
         raise ConfigError(f"{data.name} is {declared} data; a forecast needs a series: generated_traffic, "
                           "internet_traffic, or data=csv_series data.path=<your csv>")
     check_serves("model", model, "series", data.name)
-    fit = None
+    fit, own = None, {} if cfg.get("fits") is None else part(cfg, "fits")
     if model.method.family == "models":
-        fit = bind("training", {**cfg["fit"], **(cfg.get("fits") or {}).get(model.name, {})})
+        fit = bind("training", {**part(cfg, "fit"), **(part(own, model.name) if model.name in own else {})})
         check_fit(fit, SquaredError())
     return ForecastRecipe(data, model, fit, whole("window", cfg["window"], least=4),
                           whole("horizon", cfg["horizon"], least=1), whole("seed", cfg["seed"]))
@@ -114,7 +114,8 @@ def read_forecast(cfg: Mapping[str, Any]) -> ForecastRecipe:
 
 def forecaster_named(given: Mapping[str, Any]) -> Bound:
     """A baseline of `forecasting`, or a network of `models`."""
-    return bind("forecasting" if given.get("name") in names("forecasting") else "models", given)
+    baseline = isinstance(given, Mapping) and given.get("name") in names("forecasting")
+    return bind("forecasting" if baseline else "models", given)
 
 
 @dataclass(frozen=True)

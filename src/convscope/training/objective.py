@@ -95,6 +95,9 @@ class CrossEntropy:
         """n_train samples are drawn first, then the share to hold out of them, both class-balanced."""
         if n_train is not None and not 1 <= n_train <= len(y):
             raise ValueError(f"n_train must be between 1 and the {len(y)} training samples there are, got {n_train}")
+        if n_train is not None and n_train < (classes := len(np.unique(y))):
+            raise ValueError(f"n_train must be at least the number of classes, {classes}, got {n_train}: a class would "
+                             "have no sample")
         drawn = np.arange(len(y)) if n_train is None else balanced_subset(y, n_train, numpy_rng(seed, "n_train"))
         if holdout == 0:
             return drawn, drawn[:0]

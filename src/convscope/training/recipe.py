@@ -9,10 +9,10 @@ import numpy as np
 
 from convscope.data.dataset import Dataset, balanced_subset
 from convscope.data.loading import data_identity, data_label, load_bound
-from convscope.family import Bound, ConfigError, bind, check_serves, whole
+from convscope.family import Bound, ConfigError, bind, check_serves, part, whole
 from convscope.rng import derive, numpy_rng, seeded, torch_rng
 from convscope.training.objective import CrossEntropy
-from convscope.training.regime import check_fit
+from convscope.training.regime import check_fit, check_split
 
 if TYPE_CHECKING:
     import torch
@@ -71,6 +71,8 @@ class Recipe:
         """The data set, found as `env` says; raises ConfigError where a part of the recipe is not for its kind."""
         dataset = load_data(self, env)
         self.check_kind(dataset.kind)
+        if self.fit is not None:
+            check_split(self.fit, CrossEntropy(), dataset.splits["train"].y[_trained_on(self, dataset)])
         return dataset
 
     def task(self, dataset: Dataset) -> "Classification":
@@ -80,9 +82,9 @@ class Recipe:
 
     def check_kind(self, kind: str) -> None:
         """Raises ConfigError where the signal, the condition or the model is not for data of this kind."""
-        for part, method in (("signal", self.signal), ("condition", self.condition), ("model", self.model)):
+        for key, method in (("signal", self.signal), ("condition", self.condition), ("model", self.model)):
             if method is not None:
-                check_serves(part, method, kind, self.data.name)
+                check_serves(key, method, kind, self.data.name)
 
     def identity(self, dataset: Dataset) -> dict[str, Any]:
         """What a run's hash holds of this recipe; what is at its neutral value is left out."""
@@ -182,7 +184,8 @@ def read_recipe(cfg: Mapping[str, Any]) -> Recipe:
         raise ConfigError(f"normalise must be true or false, got {normalise!r}")
     if isinstance(fraction, bool) or not isinstance(fraction, (int, float)) or not 0 < fraction <= 1:
         raise ConfigError(f"baseline_fraction must be a number above 0 and at most 1, got {fraction!r}")
-    condition = cfg.get("condition") or {"name": "none"}
+    none = cfg.get("condition") is None
+    condition = {"name": "none"} if none else part(cfg, "condition")
     recipe = Recipe(
         data=data, signal=bind("signals", cfg.get("signal") or {"name": "clean"}), model=model, fit=fit, seed=seed,
         condition=None if condition.get("name") == "none" else bind("conditions", condition),
@@ -200,12 +203,7 @@ def load_data(recipe: Recipe, env: Mapping[str, Any]) -> Dataset:
 
 def training_set(recipe: Recipe, dataset: Dataset) -> tuple["torch.Tensor", "torch.Tensor", "torch.Tensor"]:
     """(carriers, encoded, labels) of the training split: float32 [N, C, H, W] or uint8 [N, T] twice; int64 [N]."""
-    split = dataset.splits["train"]
-    index = slice(None)
-    if recipe.fraction < 1:
-        index = balanced_subset(split.y, max(dataset.n_classes, round(recipe.fraction * len(split))),
-                                numpy_rng(recipe.seed, "fraction"))
-    return _encoded(recipe, dataset, "train", index, labels=None)
+    return _encoded(recipe, dataset, "train", _trained_on(recipe, dataset), labels=None)
 
 
 def test_set(recipe: Recipe, dataset: Dataset,
@@ -215,6 +213,15 @@ def test_set(recipe: Recipe, dataset: Dataset,
     The random parts of an encoding are the same for every `labels`, so that two calls differ by the label alone.
     """
     return _encoded(recipe, dataset, "test", slice(None), labels)
+
+
+def _trained_on(recipe: Recipe, dataset: Dataset) -> Any:
+    """Which samples of the training split are trained on."""
+    if recipe.fraction == 1:
+        return slice(None)
+    y = dataset.splits["train"].y
+    return balanced_subset(y, max(dataset.n_classes, round(recipe.fraction * len(y))),
+                           numpy_rng(recipe.seed, "fraction"))
 
 
 def _encoded(recipe: Recipe, dataset: Dataset, name: str, index: Any,

@@ -9,6 +9,7 @@ from convscope.family import Bound
 from convscope.training.objective import Objective
 
 if TYPE_CHECKING:  # configs are checked without torch
+    import numpy as np
     import torch
     from torch import nn
 
@@ -29,7 +30,7 @@ class Regime:
 
     def __post_init__(self) -> None:
         whole = all(isinstance(m, int) and not isinstance(m, bool) and m > 0 for m in self.milestones)
-        if not whole or list(self.milestones) != sorted(self.milestones):
+        if not whole or list(self.milestones) != sorted(set(self.milestones)):
             raise ValueError(f"milestones must be rising iterations, as [32000, 48000], got {list(self.milestones)}")
         if not 0 <= self.warmup < self.iterations:
             raise ValueError(f"warmup must be at least 0 and below iterations ({self.iterations}), got {self.warmup}")
@@ -74,3 +75,10 @@ def check_fit(fit: Bound, objective: Objective) -> None:
     """Raises ValueError, one sentence, where a bound fit of ours cannot be run for this objective."""
     if regime_of(fit) is not None:
         objective.check_settings(**{key: fit.arguments[key] for key in ("holdout", "n_train", "validation")})
+
+
+def check_split(fit: Bound, objective: Objective, y: "np.ndarray") -> None:
+    """Raises ValueError where a bound fit of ours has nothing to train on, or to hold out, of samples with these y."""
+    if regime_of(fit) is not None:
+        settings = {key: fit.arguments[key] for key in ("holdout", "n_train", "validation")}
+        objective.split(y, **settings, seed=0)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
-from convscope.family import Bound, Count, check_serves
+from convscope.family import Bound, check_serves
 from convscope.metrics import localisation
 from convscope.rng import derive, numpy_rng
 from convscope.rows import Row
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     pass
 
 VERSION = 1
+Explained = Annotated[int, "at least 1 and at most 10000"]
 MODELS = ("convnet", "shallow")
 FILL = 0.5       # grey, of covered pixels in deletion and insertion
 USED = 0.5       # a network that reads fewer test images by the signal is told of, and its attributions are not judged
@@ -34,7 +35,7 @@ def check(cell: Cell) -> None:
         check_serves("attribution", method, cell.dataset.kind, cell.subject.data.name)
 
 
-def run(cell: Cell, *, images: Count, methods: dict[str, Annotated[Bound, "attribution"]]) -> Iterator[Row]:
+def run(cell: Cell, *, images: Explained, methods: dict[str, Annotated[Bound, "attribution"]]) -> Iterator[Row]:
     """Yields the network's accuracy and reliance, and for each attribution how well it finds the signal.
 
     Of a network that does not read by the signal, the first two only. Keeps one image, where its signal is, and every

@@ -14,7 +14,7 @@ import numpy as np
 
 from convscope.data.dataset import Dataset
 from convscope.data.loading import drawn
-from convscope.family import Bound, ConfigError, bind, whole
+from convscope.family import Bound, ConfigError, bind, part, whole
 from convscope.rng import numpy_rng
 from convscope.rows import Row
 from convscope.studies.study import Cell
@@ -29,7 +29,8 @@ PLOTTED = 500  # points of a 2-D set that are kept for its picture
 UNITS = {"thresholds": {"complexity_bits": "bits", "exact_bits": "bits", "thresholds": "label changes", "ratio": "",
                         "upper_bound_bits": "bits"}, "csg": {"csg": ""}}
 
-Size = Annotated[int, "at least 2"]
+LARGEST = 10_000_000  # samples: far beyond what is measured within hours
+Size = Annotated[int, "at least 2 and at most 10000000"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +45,7 @@ class Measured(Parts):
         return {**super().identity(data), "headline": dict(self.headline), **network}
 
 
-def run(cell: Cell, *, sizes: tuple[Size, ...]) -> Iterator[Row]:
+def run(cell: Cell, *, sizes: set[Size]) -> Iterator[Row]:
     """Measures a training split at the tables' numbers of samples and, for the curves of raw values, at `sizes`.
 
     Keeps class overlap W, its Laplacian's eigenvalues, a map of the classes, the class names, and the points themselves
@@ -81,7 +82,7 @@ def run(cell: Cell, *, sizes: tuple[Size, ...]) -> Iterator[Row]:
 def subject(cfg: Mapping[str, Any]) -> Measured:
     """A data set, an embedding, both measures, and the network whose penultimate layer embeds, if it does."""
     data, embedding = bind("data", cfg["data"]), bind("embeddings", cfg["embedding"])
-    measures = {name: bind("complexity", {"name": name, **cfg[name]}) for name in ("thresholds", "csg")}
+    measures = {name: bind("complexity", {"name": name, **part(cfg, name)}) for name in ("thresholds", "csg")}
     return Measured(data=data, parts={"embedding": embedding, **measures}, seed=whole("seed", cfg["seed"]),
                     headline={name: _count(cfg["samples"], name, data) for name in measures},
                     network=read_recipe(cfg) if "features" in embedding.method.runtime else None)
@@ -91,9 +92,9 @@ def _count(samples: Any, measure: str, data: Bound) -> int:
     """A measure's number of samples: one for all data, or one for toys, which a seed draws, and one for others."""
     given = samples.get(measure) if isinstance(samples, Mapping) else None
     count = given.get("toys" if drawn(data) else "others") if isinstance(given, Mapping) else given
-    if isinstance(count, bool) or not isinstance(count, int) or count < 2:
-        raise ConfigError(f"samples.{measure} must be a whole number of samples, at least 2, or such as "
-                          f"{{toys: 100, others: 1000}}, got {given!r}")
+    if isinstance(count, bool) or not isinstance(count, int) or not 2 <= count <= LARGEST:
+        raise ConfigError(f"samples.{measure} must be a whole number of samples, from 2 to {LARGEST}, or such "
+                          f"as {{toys: 100, others: 1000}}, got {given!r}")
     return count
 
 

@@ -21,7 +21,7 @@ def page(title: str, findings: Sequence[Finding], figures: Mapping[str, "Figure"
         f"</p><p>{escape(f.meaning)}</p><p>→ {escape(f.action)}</p></section>"
         for f in findings)
     images = "\n".join(
-        f'<img alt="{name}" src="data:image/png;base64,{base64.b64encode(as_png(figure)).decode()}">'
+        f'<img alt="{escape(name)}" src="data:image/png;base64,{base64.b64encode(as_png(figure)).decode()}">'
         for name, figure in figures.items())
     return HTML.substitute(title=escape(title), cards=cards, images=images)
 

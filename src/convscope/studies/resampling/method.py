@@ -24,11 +24,13 @@ PARTS = ("data", "model", "fit", "baseline_fit")
 KEPT = 600  # points of a 2-D set that are kept for its picture
 
 Ratio = Annotated[float, "at least 1"]
+Repeats = Annotated[int, "at least 1 and at most 1000"]
 Method = Literal["none", "random_over", "random_under", "smote", "tomek", "smote_tomek", "smote_least_complex",
                  "smote_most_complex", "random_under_least_complex", "random_under_most_complex"]
 
 
-def run(cell: Cell, *, methods: list[Method], ratios: list[Ratio], n_majority: Count, repeats: Count) -> Iterator[Row]:
+def run(cell: Cell, *, methods: list[Method], ratios: list[Ratio], n_majority: Count,
+        repeats: Repeats) -> Iterator[Row]:
     """Yields AUC, balanced accuracy, average precision and the number of resampled samples per ratio and method.
 
     `ratios` are majority : 1, `n_majority` bounds the training samples of the majority, `repeats` are the draws among

@@ -1,5 +1,6 @@
 """The authors' forecaster with weights that someone else trained in Keras."""
 
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ class Given(ForecastRecipe):
         try:
             with np.load(self._file()) as saved:
                 listed = [saved[f"arr_{k}"] for k in range(len(saved.files))]
-        except (ValueError, KeyError, OSError):
+        except (ValueError, KeyError, OSError, TypeError, zipfile.BadZipFile):  # TypeError: of a single array
             raise ValueError(f"weights: {self.weights} is not what np.savez(file, *model.get_weights()) writes"
                              ) from None
         return from_keras(listed).eval()

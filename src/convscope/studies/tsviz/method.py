@@ -58,8 +58,9 @@ def check(cell: Cell) -> None:
     if kind not in ("series", "windows", "text"):
         raise ConfigError(f"tsviz is for series, windows and texts, {data.name} is {kind} data; for images take "
                           "under_the_hood")
-    if kind == "series":
-        cell.subject.test_rows(cell.dataset)
+    n = len(cell.subject.test_rows(cell.dataset) if kind == "series" else cell.dataset.splits["test"])
+    if (example := cell.settings.arguments["example"]) >= n:
+        raise ConfigError(f"example must be one of the {n} test inputs, 0..{n - 1}, got {example}")
 
 
 def run(cell: Cell, *, analyses: list[Analysis], inputs: Inputs, example: Whole, percentile: Percentile,

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from convscope.data.dataset import Dataset
-from convscope.family import Bound, ConfigError, Count, bind, check_serves
+from convscope.family import Bound, ConfigError, bind, check_serves
 from convscope.rows import Row
 from convscope.studies.study import Cell
 from convscope.studies.study import first_seed_in_half as arrays
@@ -24,6 +24,8 @@ __all__ = ["arrays", "check", "run", "subject"]
 
 VERSION = 1
 MODELS = ("convnet", "shallow")
+Shown = Annotated[int, "at least 1 and at most 100"]
+Embedded = Annotated[int, "at least 20 and at most 10000"]  # by t-SNE
 PARTS = ("data", "condition", "model", "fit", "baseline_fit", "baseline_fraction", "normalise", "weights", "settings")
 
 
@@ -82,8 +84,8 @@ def check(cell: Cell) -> None:
         check_serves("attribution", method, cell.dataset.kind, cell.subject.data.name)
 
 
-def run(cell: Cell, *, techniques: list[str], methods: dict[str, Annotated[Bound, "attribution"]], images: Count,
-        samples: Annotated[int, "at least 20"]) -> Iterator[Row]:
+def run(cell: Cell, *, techniques: list[str], methods: dict[str, Annotated[Bound, "attribution"]], images: Shown,
+        samples: Embedded) -> Iterator[Row]:
     """Yields the numbers of every technique, `images` being shown and `samples` embedded; keeps the sheets' arrays."""
     from convscope.looks.images.scene import see
 
