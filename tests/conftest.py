@@ -15,6 +15,9 @@ from typing import Any
 
 import pytest
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # before torch is imported: as many processes as cores, a thread each
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 ROOT = Path(__file__).parents[1]
 EXPERIMENTS = ROOT / "experiments"
 TIMEOUT = 240
