@@ -4,9 +4,11 @@ import hashlib
 import io
 import os
 import re
+import shutil
 import struct
 import sys
 import tarfile
+import tracemalloc
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
@@ -141,7 +143,7 @@ def test_a_class_that_is_short_is_named(tmp_path, tiny):
     ("train/cat/000.png", (31, 32), "RGB", "train/cat/000.png cannot be read .*expected 32x32 RGB, got 31x32 RGB"),
     ("train/cat/000.png", (32, 32), "RGBA", "expected 32x32 RGB, got 32x32 RGBA"),
     ("train/fish/000.png", (32, 32), "RGB", "cifar10/train/fish/000.png does not belong to CIFAR-10"),
-    ("cat/000.png", (32, 32), "RGB", "cifar10/cat/000.png does not belong to CIFAR-10"),
+    ("cat/000.png", (32, 32), "RGB", "cifar10/cat/000.png lies neither in train/ nor in test/"),
 ])
 def test_an_image_that_is_not_cifar_is_named(tmp_path, tiny, name, size, mode, sentence):
     _folder(tmp_path, _files(tiny))
@@ -159,6 +161,37 @@ def test_an_unreadable_image_in_a_tar_is_named(tmp_path, tiny):
     _tar(tmp_path / "cifar10.tar", files)
     with pytest.raises(ValueError, match=f"cifar10.tar: {name} cannot be read as an image"):
         cifar10.load(roots=[tmp_path], cache=tmp_path / "cache")
+
+
+def test_all_unreadable_images_are_one_sentence(tmp_path, tiny):
+    files = _files(tiny)
+    names = list(files)[3:6]
+    files |= {names[0]: b"", names[1]: b"no image", names[2]: files[names[2]][:90]}
+    _tar(tmp_path / "cifar10.tar", files)
+    with pytest.raises(ValueError, match=r"3 files of .*cifar10.tar cannot be read as images: .*; mend or remove them"):
+        cifar10.load(roots=[tmp_path], cache=tmp_path / "cache")
+
+
+@pytest.mark.parametrize(("make", "sentence"), [
+    (lambda path: path.symlink_to("/dev/zero"), "must be a file, got a pipe or device"),
+    (os.mkfifo, "must be a file, got a pipe or device"),
+    (lambda path: path.symlink_to("/nowhere"), "is a link that leads nowhere"),
+    (lambda path: (path.touch(), os.truncate(path, 20 * 2**30)), r"has more than [\d,]+ bytes"),
+])
+@pytest.mark.parametrize("name", ["cifar-10-batches-py/data_batch_2", "cifar10.tar"])
+def test_what_is_no_file_or_has_no_end_is_named(tmp_path, tiny, monkeypatch, name, make, sentence):
+    _batches(tmp_path, tiny, monkeypatch)
+    if name == "cifar10.tar":
+        shutil.rmtree(tmp_path / "cifar-10-batches-py")
+        sentence = sentence if "file" in sentence or "link" in sentence else "must have 30 train and 10 test images"
+    else:
+        (tmp_path / name).unlink()
+    make(tmp_path / name)
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=sentence):
+        cifar10.load(roots=[tmp_path], cache=tmp_path / "cache")
+    assert tracemalloc.get_traced_memory()[1] < 200 * 2**20
+    tracemalloc.stop()
 
 
 def test_a_truncated_tar_is_named(tmp_path, tiny):

@@ -1,4 +1,4 @@
-"""A user's own images: layouts, split, crop and resize, modes of colour, and what is refused."""
+"""A user's own images: layouts, split, crop and resize, modes of colour, what is left out, and what is refused."""
 
 import io
 import os
@@ -216,6 +216,173 @@ def test_a_second_start_decodes_nothing_and_a_changed_image_does(tmp_path, monke
     _noise(999).save(out, "PNG")
     (folder / "a" / "00.png").write_bytes(out.getvalue())
     assert _load(folder, tmp_path / "cache").fingerprint != first.fingerprint
+
+
+def test_all_unreadable_images_are_told_at_once_or_left_out(tmp_path, capsys):
+    folder = _classes(tmp_path / "mine", {"a": 6, "b": 6})
+    good = _load(folder, tmp_path / "cache")
+    (folder / "a" / "x1.png").write_bytes(b"no image")
+    (folder / "a" / "x2.jpg").write_bytes(b"")
+    (folder / "b" / "x3.png").symlink_to(tmp_path / "nowhere.png")
+    os.mkfifo(folder / "b" / "x4.png")
+    (folder / "b" / "x5.png").write_bytes((folder / "b" / "01.png").read_bytes()[:50])
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
+        _load(folder, tmp_path / "cache")
+    assert str(caught.value).startswith(f"5 files of {folder}")
+    assert all(f"/x{i}." in str(caught.value) for i in range(1, 6))
+    assert str(caught.value).endswith("mend or remove them, or leave them out with data.skip_unreadable=true")
+    assert capsys.readouterr().err == ""
+    for _ in range(2):  # decoded, and from the cache
+        data = _load(folder, tmp_path / "cache", skip_unreadable=True)
+        assert data.fingerprint == good.fingerprint
+        assert len(data.notes) == 1 and data.notes[0].startswith("left out 5 unreadable image(s): ")
+        assert capsys.readouterr().err == f"mine: {data.notes[0]}\n"
+    (folder / "b" / "x4.png").unlink()
+    (folder / "b" / "x3.png").unlink()
+    told = _load(_pack(folder, tmp_path / "mine.tar"), tmp_path / "cache", skip_unreadable=True)
+    assert told.fingerprint == good.fingerprint and "left out 3 unreadable image(s): mine.tar: mine/a/" in told.notes[0]
+
+
+def test_a_class_of_which_nothing_can_be_read_is_not_dropped(tmp_path):
+    folder = _classes(tmp_path / "mine", {"a": 3, "b": 3})
+    (folder / "c").mkdir()
+    (folder / "c" / "0.png").write_bytes(b"no image")
+    with pytest.raises(ValueError, match="no image of class c can be read"):
+        _load(folder, tmp_path / "cache", skip_unreadable=True)
+
+
+@pytest.mark.parametrize(("names", "told"), [
+    (["a/0.heic"], "left out 1 file(s) that are read as no images: 1 .heic, such as a/0.heic"),
+    (["a/0.txt", "b/1.TXT", "a/raw"], "left out 3 file(s) that are read as no images: 2 .txt, 1 without a suffix"),
+    (["a/deep/0.xcf"], "left out 1 file(s) that are read as no images: 1 .xcf"),
+    (["a/Thumbs.db"], "1 .db"), (["a/0.png.part"], "1 .part"), (["cover.jpg"], "1 .jpg, such as cover.jpg"),
+    (["labels/0.xml"], "1 folder(s) without an image are no class: labels"),
+    (["a/0.\x1b[2Jx"], r"1 .\x1b[2jx, such as a/0.\x1b[2Jx"),
+])
+def test_nothing_is_passed_over_in_silence(tmp_path, capsys, names, told):
+    folder = _classes(tmp_path / "mine", {"a": 3, "b": 3})
+    good = _load(folder, tmp_path / "cache")
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"x")
+    data = _load(folder, tmp_path / "cache")
+    assert data.fingerprint == good.fingerprint
+    assert any(told in note for note in data.notes), data.notes
+    assert told in capsys.readouterr().err
+
+
+def test_what_lies_above_the_classes_is_not_spoken_of(tmp_path, capsys):
+    folder = tmp_path / "mine"
+    _classes(folder / "train", {"a": 3, "b": 4})
+    _classes(folder / "test", {"a": 2}, first=500)
+    for name in ("LICENSE", "readme.md", "train/labels.csv", ".git/config", "a.ipynb"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"x")
+    assert _load(folder, tmp_path / "cache").notes == () and capsys.readouterr().err == ""
+    (folder / "test" / "b").mkdir()
+    assert _load(folder, tmp_path / "cache").notes == ("1 folder(s) without an image are no class: test/b",)
+
+
+def test_a_class_whose_images_are_of_an_unread_kind_is_refused(tmp_path):
+    folder = _classes(tmp_path / "mine", {"a": 3, "b": 3})
+    (folder / "c").mkdir()
+    for i in range(12):
+        (folder / "c" / f"{i}.HEIC").write_bytes(b"x")
+    with pytest.raises(ValueError, match=r"class folder c holds no image that is read here, but 12 .heic; convert"):
+        _load(folder, tmp_path / "cache")
+    assert _load(folder, tmp_path / "cache", skip_unreadable=True).class_names == ("a", "b")
+    for label in "ab":
+        for file in (folder / label).iterdir():
+            file.rename(file.with_suffix(".jxl"))
+    with pytest.raises(ValueError, match=r"mine holds no image in a class folder .* but 12 .heic, 6 .jxl; read are"):
+        _load(folder, tmp_path / "cache")
+
+
+@pytest.mark.parametrize("suffix", ["jfif", "jpe", "JPG", "pjpeg", "avif", "dib", "pnm"])
+def test_rarer_suffixes_are_read(tmp_path, suffix):
+    pixels = _one(tmp_path, Image.new("RGB", (8, 8), "red"), 3, suffix=suffix,
+                  format={"avif": "AVIF", "dib": "DIB", "pnm": "PPM"}.get(suffix, "JPEG"))
+    assert pixels[0].min() > 250 and pixels[1:].max() < 5
+
+
+def test_a_path_to_another_file_is_refused(tmp_path):
+    for name in ("a.zip", "a.png", "a.tar.gz", "a.tgz"):
+        (tmp_path / name).write_bytes(b"x")
+        with pytest.raises(ValueError, match=f"{name} must be a folder of class folders with images, or a plain .tar"):
+            _load(tmp_path / name, tmp_path / "cache")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ValueError, match="pipe must be a folder"):
+        _load(tmp_path / "pipe", tmp_path / "cache")
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_equal_pictures_stay_on_one_side_whatever_their_files(tmp_path, channels):
+    folder = _classes(tmp_path / "mine", {"a": 5, "b": 5})
+    for file in list(folder.glob("a/*.png")):
+        with Image.open(file) as image:
+            image.save(file.with_suffix(".bmp"))
+            image.save(file.with_suffix(".tiff"))
+            image.save(folder / "b" / f"{file.stem}-too.gif" if file.stem == "00" else file.with_suffix(".ppm"))
+    for seed in range(6):
+        data = _load(folder, tmp_path / "cache", split_seed=seed, channels=channels)
+        train, test = ({x.tobytes() for x in data.splits[s].stored} for s in ("train", "test"))
+        assert not train & test
+
+
+def test_a_class_called_train(tmp_path):
+    folder = _classes(tmp_path / "mine", {"bus": 3, "train": 3})
+    with pytest.raises(ValueError, match="data.layout=classes if train is a class, though it is named like a split"):
+        _load(folder, tmp_path / "cache")
+    assert _load(folder, tmp_path / "cache", layout="classes").class_names == ("bus", "train")
+
+
+def test_several_frames_are_told(tmp_path):
+    folder = _classes(tmp_path / "mine", {"a": 3, "b": 3})
+    for suffix in ("gif", "tiff", "webp", "png"):
+        frames = [_noise(1000 + i) for i in range(3)]
+        frames[0].save(folder / "a" / f"several.{suffix}", save_all=True, append_images=frames[1:])
+    assert _load(folder, tmp_path / "cache").notes == (
+        "4 image(s) have several frames or pages: the first of each is read",)
+
+
+def test_twelve_bits_in_sixteen(tmp_path):
+    rng = np.random.default_rng(0)
+    for label, most in (("a", 4096), ("b", 1000)):
+        for i in range(4):
+            pixels = rng.integers(0, most, (9, 8), dtype=np.uint16)
+            _save(tmp_path / "mine" / label / f"{i}.png", Image.fromarray(pixels))
+    data = _load(tmp_path / "mine", tmp_path / "cache", channels=1)
+    assert max(part.stored.max() for part in data.splits.values()) > 200
+    assert "read as images of 12 bits (data.bits=16 reads them as they stand)" in data.notes[0]
+    dark = _load(tmp_path / "mine", tmp_path / "cache", channels=1, bits=16)
+    assert dark.notes == () and max(part.stored.max() for part in dark.splits.values()) < 16
+    with pytest.raises(ValueError, match="more than data.bits=10"):
+        _load(tmp_path / "mine", tmp_path / "cache", bits=10)
+
+
+def test_images_that_cannot_lie_in_memory_are_refused_before_they_are_read(tmp_path, monkeypatch):
+    folder = _classes(tmp_path / "mine", {"a": 40, "b": 40})
+    monkeypatch.setattr(image_folder.image_files, "decode", lambda *_: pytest.fail("read"))
+    monkeypatch.setattr(image_folder.resource, "getrlimit", lambda _: (2**34, 2**34))
+    with pytest.raises(ValueError, match="80 images of 3 x 10000 x 10000 take 44.7 GiB of memory, there are "):
+        _load(folder, tmp_path / "cache", size=10_000)
+
+    def full(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(image_folder.image_files, "decode", full)
+    with pytest.raises(ValueError, match="there is no memory for 80 file.* at data.size=8; set it smaller"):
+        _load(folder, tmp_path / "cache")
+
+
+def test_images_of_one_pixel(tmp_path):
+    for label in "ab":
+        for i in range(4):
+            _save(tmp_path / "mine" / label / f"{i}.png", _noise(ord(label) * i, (1, 1)))
+    for size in (1, 8):
+        data = _load(tmp_path / "mine", tmp_path / "cache", size=size)
+        assert data.input_shape == (3, size, size)
+        assert all((x == x[:, :1, :1]).all() for part in data.splits.values() for x in part.stored)
 
 
 @pytest.mark.skipif(not (REAL / "seefood.tar").is_file(), reason="no seefood.tar in $CONVSCOPE_DATA")

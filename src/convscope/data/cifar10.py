@@ -12,16 +12,17 @@ import numpy as np
 from filelock import FileLock
 from PIL import Image
 
-from convscope.data import image_tree
+from convscope.data import image_files, image_tree
 from convscope.data.cache import Listing, cached
 from convscope.data.dataset import Dataset, Part, assemble
-from convscope.data.roots import absent
+from convscope.data.roots import absent, check_file, content
 
 VERSION = 1
 KIND = "image"
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 EXPECTED = {"train": 50_000, "test": 10_000}
 BATCHES = "cifar-10-batches-py"
+MAX_BATCH = 64 * 2**20  # bytes; the official ones have 31 MB
 MD5 = {  # as torchvision publishes them: a batch is unpickled only with the right one
     "data_batch_1": "c99cafc152244af753f735de768cd75f",
     "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
@@ -54,7 +55,7 @@ def _find(roots: Sequence[Path], cache: Path) -> Listing | None:
     for root in [*roots, cache / "download"]:
         batches = [root / BATCHES / name for name in MD5]
         if (root / BATCHES).is_dir():
-            if missing := [file.name for file in batches if not file.is_file()]:
+            if missing := [file.name for file in batches if not check_file(file)]:
                 raise FileNotFoundError(f"CIFAR-10 is incomplete: {root / BATCHES} has no {missing[0]}; fetch it again")
             return Listing.of(root / BATCHES, batches)
         for tree in (root / "cifar10", root / "cifar10.tar"):
@@ -64,7 +65,7 @@ def _find(roots: Sequence[Path], cache: Path) -> Listing | None:
 
 
 def _decode(listing: Listing) -> Dataset:
-    parts = _from_batches(listing) if listing.folder.name == BATCHES else _from_tree(listing)
+    parts = _from_tree(listing) if isinstance(listing, image_tree.Tree) else _from_batches(listing)
     found = {split: len(part.labels) for split, part in parts.items()}
     if found != EXPECTED:
         raise ValueError(f"CIFAR-10 in {listing.folder} must have {EXPECTED['train']:,} train and {EXPECTED['test']:,} "
@@ -79,15 +80,19 @@ def _decode(listing: Listing) -> Dataset:
     return assemble("cifar10", CLASSES, parts)
 
 
-def _from_tree(listing: Listing) -> dict[str, Part]:
+def _from_tree(listing: image_tree.Tree) -> dict[str, Part]:
     images: dict[str, list[np.ndarray]] = {split: [] for split in EXPECTED}
     labels: dict[str, list[int]] = {split: [] for split in EXPECTED}
-    for packed, image in image_tree.decode(image_tree.read(listing), _rgb_32x32):
-        if packed.split is None or packed.label not in CLASSES:
-            raise ValueError(f"{packed.name} does not belong to CIFAR-10: expected <train|test>/<class>/<image> with a "
-                             f"class of {', '.join(CLASSES)}; move it away")
-        images[packed.split].append(image)
-        labels[packed.split].append(CLASSES.index(packed.label))
+    inside = image_tree.contents(listing)
+    for image, (split, label) in inside.images:
+        if split is None or label not in CLASSES:
+            raise ValueError(f"{image.called} does not belong to CIFAR-10: expected <train|test>/<class>/<image> with "
+                             f"a class of {', '.join(CLASSES)}; move it away")
+    found, unfit = image_files.decode(image_tree.read(inside), _rgb_32x32)
+    image_files.refuse([*inside.unfit, *unfit])
+    for one in found:
+        images[str(one.split)].append(one.value)
+        labels[str(one.split)].append(CLASSES.index(one.label))
     return {split: Part(images[split], labels[split]) for split in EXPECTED}
 
 
@@ -109,11 +114,11 @@ def _from_batches(listing: Listing) -> dict[str, Part]:
 
 
 def _batch(path: Path) -> tuple[np.ndarray, list[int]]:
-    content = path.read_bytes()
-    found = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    packed = content(path, MAX_BATCH)
+    found = hashlib.md5(packed, usedforsecurity=False).hexdigest()
     if found != MD5[path.name]:
         raise ValueError(f"{path} is truncated or changed (md5 {found}, expected {MD5[path.name]}); fetch it again")
-    batch = _Unpickler(io.BytesIO(content), encoding="bytes").load()
+    batch = _Unpickler(io.BytesIO(packed), encoding="bytes").load()
     pixels, labels = batch[b"data"], batch[b"labels"]
     if pixels.dtype != np.uint8 or pixels.shape != (len(labels), 3072):
         raise ValueError(f"{path} must hold uint8 [{len(labels)}, 3072], got {pixels.dtype} {list(pixels.shape)}; "

@@ -1,176 +1,181 @@
 """Images in folders named by class, as a folder or packed in tar files that are read in sequence, never unpacked.
 
 Two layouts: `<train|test>/<class>/<image>` and `<class>/<image>`; inside a tar both may lie below further folders, as
-in `cifar10/train/cat/1.webp`. Files are untrusted: archive members are checked, sizes bounded, formats limited.
+in `cifar10/train/cat/1.webp`. Nothing is passed over in silence: every file is an image, unfit to be one, or left out.
 """
 
-import hashlib
-import io
 import os
-import tarfile
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
-import numpy as np
-from PIL import Image
-
+from convscope.data import image_tars
 from convscope.data.cache import Listing, Source
+from convscope.data.image_files import MAX_BYTES, SUFFIXES, Packed, Unfit, printable
+from convscope.data.image_layout import Folders, Layout, Place, places
+from convscope.data.roots import check_file
 
-SPLITS = ("train", "test")
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")  # Pillow reads more, some through other programs
-MAX_BYTES = 64 * 2**20
-MAX_PIXELS = 100_000_000
-_LAYOUT = "expected <train|test>/<class>/<image> or <class>/<image>"
-# Pillow holds Python's lock while it reads a small image: threads double the speed at 640x480 and halve it at 32x32.
-_THREADED_BYTES = 16 * 1024
-_IN_FLIGHT = 64
+MAX_DEPTH = 4  # folders below the set's own
 
 
 @dataclass(frozen=True)
-class Packed:
-    """One image file as it lies there: `split` is None in the layout without splits."""
+class Tree(Listing):
+    """The image files below a folder, or the tar files in it. `unfit` are images by their name alone; `left` are names
+    of files below it that are no images by their suffix, and of folders that hold no file, ending in a slash."""
 
+    unfit: tuple[Unfit, ...] = ()
+    left: tuple[str, ...] = ()
+
+
+class Image(NamedTuple):
+    """One image that is there to be read, at `offset` of an archive, or a file of its own where that is None."""
+
+    file: Path
     name: str
-    split: str | None
-    label: str
-    content: bytes
+    size: int
+    offset: int | None = None
 
     @property
-    def digest(self) -> str:
-        return hashlib.sha256(self.content).hexdigest()
+    def called(self) -> str:
+        return str(self.file) if self.offset is None else f"{self.file}: {self.name}"
+
+    @property
+    def short(self) -> str:
+        return printable(self.name if self.offset is None else f"{self.file.name}: {self.name}")
 
 
-def find(path: Path) -> Listing | None:
-    """The image files below `path`, or the tar files in it, or `path` itself where it is one; None where none is."""
-    if path.is_file():
-        return Listing.of(path.parent, [path]) if path.suffix.lower() == ".tar" else None
+@dataclass(frozen=True)
+class Contents:
+    """All that a tree holds: each image with its place, what is unfit to be one, and what is left out by its name."""
+
+    images: list[tuple[Image, Place]]
+    unfit: list[Unfit]
+    left: list[str]
+    labels: frozenset[str]  # also those of unfit images
+    folders: frozenset[Folders]
+
+
+def find(path: Path) -> Tree | None:
+    """The image files below `path`, or the tar files in it, or `path` itself where it is one; None where none is.
+
+    Raises ValueError for what is no file or folder, or cannot be listed.
+    """
+    if path.suffix.lower() == ".tar" and not path.is_dir():
+        return Tree(path.parent, Listing.of(path.parent, [path]).files) if check_file(path) else None
     if not path.is_dir():
         return None
-    if images := list(_images(path, "", depth=4)):
-        return Listing(path, images)
-    tars = sorted(file for file in path.glob("*.tar") if file.is_file() and not file.name.startswith("."))
-    return Listing.of(path, tars) if tars else None
+    tree = scan(path)
+    if tree.files or tree.unfit:
+        return tree
+    tars = sorted(file for file in path.glob("*.tar") if not file.name.startswith(".") and check_file(file))
+    return Tree(path, Listing.of(path, tars).files) if tars else None
 
 
-def read(listing: Listing) -> Iterator[Packed]:
-    """Every image of a listing, one after the other; raises ValueError naming the file or archive member at fault."""
-    prefix: tuple[str, ...] | None = None
-    for file in listing.files:
-        path = listing.folder / file.name
-        packed = path.suffix.lower() == ".tar"
-        members = _members(path) if packed else [(file.name, _content(path, file.size))]
-        for name, content in members:
-            where, split, label = _place(name, f"{path}: {name}" if packed else str(path))
-            if (where and not packed) or (split is None and where != (where if prefix is None else prefix)):
-                raise ValueError(f"{path}{f': {name}' if packed else ''} lies too deep or beside "
-                                 f"another set: {_LAYOUT}; move it")
-            prefix = where if split is None else prefix
-            yield Packed(f"{path}: {name}" if packed else str(path), split, label, content)
+def scan(folder: Path) -> Tree:
+    """Everything in a folder, whether or not there are images."""
+    images, unfit, left = [], [], []
+    for name, status in _files(folder, "", MAX_DEPTH):
+        if isinstance(status, str):
+            unfit.append(Unfit(str(folder / name), printable(name), status))
+        elif status is not None:
+            images.append(Source(name, status.st_size, status.st_mtime_ns))
+        else:
+            left.append(name)
+    return Tree(folder, images, tuple(unfit), tuple(left))
 
 
-def decode(
-    images: Iterable[Packed], convert: Callable[[Image.Image], np.ndarray]
-) -> Iterator[tuple[Packed, np.ndarray]]:
-    """Each image with `convert` of it, in the given order, a bounded number at a time."""
-    waiting: deque[tuple[Packed, np.ndarray | Future[np.ndarray]]] = deque()
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
-        for image in images:
-            large = len(image.content) >= _THREADED_BYTES
-            waiting.append((image, threads.submit(_decoded, image, convert) if large else _decoded(image, convert)))
-            if len(waiting) >= _IN_FLIGHT:
-                yield _finished(*waiting.popleft())
-        while waiting:
-            yield _finished(*waiting.popleft())
+def contents(tree: Tree, layout: Layout = "auto") -> Contents:
+    """What a tree holds, by the headers of its archives and the names of its files: no image is read.
+
+    Raises ValueError naming the file or archive member that lies elsewhere, or an archive that is none.
+    """
+    images, left, unfit = [], list(tree.left), list(tree.unfit)
+    packed = any(file.name.lower().endswith(".tar") for file in tree.files)
+    for file in tree.files:
+        path = tree.folder / file.name
+        found = image_tars.members(path) if packed else [image_tars.Member(file.name, 0, file.size)]
+        for name, offset, size in found:
+            if packed and not is_image(name):
+                left += [] if _hidden(name) else [name]
+            else:
+                images.append(Image(path, name, size, offset if packed else None))
+    named: dict[Folders, str] = {}
+    for name, called in [*((image.name, image.called) for image in images),
+                         *((str(Path(one.called).relative_to(tree.folder)), one.called) for one in tree.unfit)]:
+        named.setdefault(_folders(name), called)
+    placed = places(named, layout, packed=packed)
+    large = {image: _large(image) for image in images if image.size > MAX_BYTES}
+    return Contents([(image, placed[_folders(image.name)]) for image in images if image not in large],
+                    [*unfit, *large.values()], left, frozenset(place.label for place in placed.values()),
+                    frozenset(placed))
 
 
-def _finished(image: Packed, result: "np.ndarray | Future[np.ndarray]") -> tuple[Packed, np.ndarray]:
-    return image, result.result() if isinstance(result, Future) else result
+def read(inside: Contents) -> Iterator[Packed]:
+    """Every image of a tree with its bytes, one after the other; raises ValueError where a file is cut off."""
+    for path, group in groupby(inside.images, lambda one: one[0].file):
+        with path.open("rb") as file:
+            for image, (split, label) in group:
+                file.seek(image.offset or 0)
+                content = file.read(image.size)
+                if len(content) != image.size:
+                    raise ValueError(f"{image.called} changed while it was read; start again")
+                yield Packed(image.called, image.short, split, label, content)
 
 
-def _decoded(image: Packed, convert: Callable[[Image.Image], np.ndarray]) -> np.ndarray:
+def is_image(name: str) -> bool:
+    """Whether a file is read as an image, by its name: what hides behind a dot is not."""
+    return name.lower().endswith(SUFFIXES) and not _hidden(name)
+
+
+def _hidden(name: str) -> bool:
+    return PurePosixPath(name).name.startswith(".")
+
+
+def _folders(name: str) -> Folders:
+    return PurePosixPath(name).parts[:-1]
+
+
+def _large(image: Image) -> Unfit:
+    return Unfit(image.called, image.short, f"{image.size} bytes, at most {MAX_BYTES} are read for one image")
+
+
+def _files(folder: Path, below: str, depth: int) -> Iterator[tuple[str, os.stat_result | str | None]]:
+    """Name and status of each image, a text for one that cannot be read, None for what is left out."""
     try:
-        with Image.open(io.BytesIO(image.content), formats=FORMATS) as opened:
-            if opened.width * opened.height > MAX_PIXELS:
-                raise ValueError(f"it has {opened.width}x{opened.height} pixels, at most {MAX_PIXELS} are read")
-            return convert(opened)
-    except (OSError, ValueError, SyntaxError, EOFError, OverflowError, Image.DecompressionBombError) as error:
-        # Pillow's own text for an unknown format ends in the address of a buffer: say it in words instead.
-        reason = "no image format that is read here" if isinstance(error, Image.UnidentifiedImageError) else error
-        raise ValueError(f"{image.name} cannot be read as an image ({reason}); mend or remove it") from error
-
-
-def _images(folder: Path, below: str, depth: int) -> Iterator[Source]:
-    with os.scandir(folder) as entries:
-        found = sorted(entries, key=lambda entry: entry.name)
+        with os.scandir(folder) as entries:
+            found = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda one: one.name)
+    except OSError as error:
+        raise ValueError(f"{folder} cannot be read ({error.strerror or error})") from error
+    if below and not found:
+        yield below, None
     for entry in found:
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir():
-            if depth:
-                yield from _images(Path(entry.path), f"{below}{entry.name}/", depth - 1)
-        elif below and entry.name.lower().endswith(SUFFIXES):
-            status = entry.stat()
-            yield Source(below + entry.name, status.st_size, status.st_mtime_ns)
+        name = below + entry.name
+        if _is_folder(entry):
+            yield from _files(Path(entry.path), f"{name}/", depth - 1) if depth else [(f"{name}/", None)]
+        elif below and is_image(name):
+            yield name, _status(entry)
+        elif below or is_image(name) or name.lower().endswith(".tar"):  # beside class folders lie notes and licences
+            yield name, None
 
 
-def _content(path: Path, size: int) -> bytes:
-    _check_size(str(path), size)
-    return path.read_bytes()
-
-
-def _members(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Names and contents of the images in a plain tar file, read in sequence; other regular files are passed over."""
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
     try:
-        with tarfile.open(path, "r:") as tar:
-            for member in tar:
-                tar.members = []  # pyright: ignore[reportAttributeAccessIssue] - else it keeps a record of each one
-                _check_member(path, member)
-                name = PurePosixPath(member.name)
-                if not member.isreg() or name.name.startswith(".") or name.suffix.lower() not in SUFFIXES:
-                    continue
-                _check_size(f"{path}: {member.name}", member.size)
-                file = tar.extractfile(member)
-                assert file is not None  # a regular file
-                content = file.read()
-                if len(content) != member.size:
-                    raise tarfile.ReadError("unexpected end of data")
-                yield member.name, content
-            _check_end(path, tar.offset)
-    except tarfile.TarError as error:
-        raise ValueError(f"{path} is truncated or no plain tar file ({error}); fetch it again") from error
+        return entry.is_dir()
+    except OSError:  # a link to itself, say: whatever it is, it is no folder
+        return False
 
 
-def _check_end(path: Path, offset: int) -> None:
-    """A tar ends in a block of zeros; tarfile takes a cut between members, or a damaged header, for the end too."""
-    with path.open("rb") as file:
-        file.seek(offset)
-        block = file.read(512)
-    if block != bytes(512):
-        raise tarfile.ReadError(f"no member and no end mark at byte {offset}")
-
-
-def _check_member(path: Path, member: tarfile.TarInfo) -> None:
-    name = PurePosixPath(member.name)
-    if name.is_absolute() or ".." in name.parts or "\\" in member.name:
-        raise ValueError(f"{path}: member {member.name!r} must have a plain relative name; the archive is not trusted")
-    if not (member.isreg() or member.isdir()) or member.issparse():
-        raise ValueError(f"{path}: member {member.name!r} must be a regular file; the archive is not trusted")
-
-
-def _check_size(name: str, size: int) -> None:
-    if size > MAX_BYTES:
-        raise ValueError(f"{name} has {size} bytes, at most {MAX_BYTES} are read for one image; reduce or remove it")
-
-
-def _place(name: str, called: str) -> tuple[tuple[str, ...], str | None, str]:
-    """What lies above, split or None, and class of an image's relative name."""
-    parts = PurePosixPath(name).parts
-    if len(parts) >= 3 and parts[-3] in SPLITS:
-        return parts[:-3], parts[-3], parts[-2]
-    if len(parts) < 2 or any(part in SPLITS for part in parts[:-1]):
-        raise ValueError(f"{called} lies in no class folder: {_LAYOUT}; move it into one")
-    return parts[:-2], None, parts[-2]
+def _status(entry: "os.DirEntry[str]") -> os.stat_result | str:
+    try:
+        status = entry.stat()
+    except OSError as error:
+        return ("a link that leads nowhere: fetch what it points to (datalad, git-annex, DVC)" if entry.is_symlink()
+                else str(error.strerror or error))
+    if not stat.S_ISREG(status.st_mode):
+        return "a pipe, socket or device, no file"
+    if not os.access(entry.path, os.R_OK):
+        return "it may not be read: permission denied"
+    return status
