@@ -101,3 +101,13 @@ def test_bad_folders_and_names_are_refused(tmp_path):
     (tmp_path / "arrays.npz").write_bytes((tmp_path / "arrays.npz").read_bytes()[:100])
     with pytest.raises(ValueError, match="arrays.npz is damaged"):
         read_report(tmp_path)
+
+
+def test_arrays_of_elsewhere_are_bounded(tmp_path, monkeypatch):
+    report(tmp_path)
+    np.savez_compressed(tmp_path / "arrays.npz", images=np.zeros(2**20))
+    monkeypatch.setattr("convscope.npz.MAX_BYTES", 2**20)
+    with pytest.raises(ValueError, match=r"arrays.npz is damaged \(it would unpack to 8,388,736 bytes, at most"):
+        read_report(tmp_path)
+    with pytest.raises(ValueError, match="arrays of 8,388,608 bytes, at most 1,048,576 are kept"):
+        report(tmp_path, arrays={"images": np.zeros(2**20)})  # what is written can be read

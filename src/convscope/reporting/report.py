@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from convscope import npz as stored_arrays
 from convscope import printable
 from convscope.reporting import tables as table_files
 from convscope.reporting.tables import Table
@@ -74,9 +75,8 @@ def read_report(folder: Path) -> tuple[list[Row], dict[str, np.ndarray]]:
     arrays: dict[str, np.ndarray] = {}
     for file in filter(Path.is_file, (folder / ARRAYS, folder / RESTRICTED / ARRAYS)):
         try:
-            with np.load(file, allow_pickle=False) as stored:
-                arrays |= {name: stored[name] for name in stored.files}
-        except Exception as error:  # a damaged file fails in as many ways as it can be damaged
+            arrays |= stored_arrays.read(file)
+        except ValueError as error:
             raise ValueError(f"{file} is damaged ({error}): run its experiment again") from None
     return read_csv(folder / ROWS), arrays
 
@@ -84,8 +84,9 @@ def read_report(folder: Path) -> tuple[list[Row], dict[str, np.ndarray]]:
 def npz(arrays: Mapping[str, np.ndarray]) -> bytes:
     """A compressed npz whose bytes depend on names, shapes, types and values alone: sorted, without dates.
 
-    Raises ValueError for an array of Python objects, which could only be stored as a pickle.
+    Raises ValueError for an array of Python objects, which could only be stored as a pickle, and for more than is read.
     """
+    stored_arrays.check(arrays)
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         for name in sorted(arrays):

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from convscope import npz
 from convscope.family import Bound, ConfigError, bind, check_serves, describe
 from convscope.rows import Row
 from convscope.runs import Run, Store, read_json
@@ -155,7 +156,8 @@ class Cell:
                    seed=self.seed if seed is None else seed, metric=metric, value=float(value), unit=unit, n=n)
 
     def keep(self, **arrays: Any) -> None:
-        """Keeps arrays for figures in the run's folder; once for each run."""
+        """Keeps arrays for figures in the run's folder; once for each run. Raises ValueError for too many."""
+        npz.check(arrays)
         np.savez(self.run.folder / "arrays.npz", **arrays)
 
     def work(self) -> Iterator[Row]:
@@ -224,8 +226,10 @@ def kept(run: Run) -> dict[str, np.ndarray]:
     file = next(iter(sorted(run.folder.glob("*.npz"))), None)
     if file is None:
         return {}
-    with np.load(file) as saved:
-        return dict(saved)
+    try:
+        return npz.read(file)
+    except ValueError as error:
+        raise ValueError(f"{file} is damaged ({error}): run its experiment again") from None
 
 
 def first_seed(runs: Iterable[Run], of: Callable[[Row], str] = lambda row: f"{row.data}/{row.model}"

@@ -1,12 +1,10 @@
 """The authors' forecaster with weights that someone else trained in Keras."""
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from convscope import npz
 from convscope.data.series import Series
 from convscope.family import ConfigError
 from convscope.training.forecast import ForecastRecipe
@@ -34,11 +32,11 @@ class Given(ForecastRecipe):
         from convscope.models.traffic_cnn import from_keras
 
         try:
-            with np.load(self._file()) as saved:
-                listed = [saved[f"arr_{k}"] for k in range(len(saved.files))]
-        except (ValueError, KeyError, OSError, TypeError, zipfile.BadZipFile):  # TypeError: of a single array
-            raise ValueError(f"weights: {self.weights} is not what np.savez(file, *model.get_weights()) writes"
-                             ) from None
+            saved = npz.read(self._file())
+            listed = [saved[f"arr_{k}"] for k in range(len(saved))]
+        except (ValueError, KeyError) as error:
+            raise ValueError(f"weights: {self.weights} is not what np.savez(file, *model.get_weights()) writes "
+                             f"({error if isinstance(error, ValueError) else f'it has no {error}'})") from None
         return from_keras(listed).eval()
 
     def _file(self) -> Path:
