@@ -2,12 +2,13 @@
 
 import os
 import platform
+import re
 import resource
 import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 PLACES = tuple(f"env.{name}=" for name in ("data_root", "cache_root", "runs", "results"))  # they change no result
+# A path from the root or a home on: at the beginning of an argument, of a value, or of an entry of a list or mapping.
+ABSOLUTE = re.compile(r"""(?:^|(?<=[=,:'"\[{( ]))(?!//)~?/[^,'"\]}]*""")
 LIBRARIES = ("torch", "torchvision", "lightning", "numpy", "scipy", "scikit-learn", "pandas", "matplotlib")
 
 
@@ -53,8 +56,29 @@ def command_line() -> str:
     if "CONVSCOPE_COMMAND" in os.environ:
         return os.environ["CONVSCOPE_COMMAND"]
     script = Path(sys.argv[0])
-    told = [argument for argument in sys.argv[1:] if not argument.startswith(PLACES)]
+    roots = _data_roots(sys.argv[1:])
+    told = [_without_folders(argument, roots) for argument in sys.argv[1:] if not argument.startswith(PLACES)]
     return shlex.join([f"{script.parent.name}/{script.name}", *told])
+
+
+def _data_roots(arguments: Sequence[str]) -> list[Path]:
+    """Folders that paths of data are relative to, and where the command ran; the last argument of a key counts."""
+    given = [argument.partition("=")[2].strip("\"'") for argument in arguments if argument.startswith("env.data_root=")]
+    named = [*given[-1:], os.environ.get("CONVSCOPE_DATA"), "data", "."]
+    return [Path(root).expanduser().absolute() for root in named if root]
+
+
+def _without_folders(argument: str, roots: Sequence[Path]) -> str:
+    """An argument whose absolute paths are told relative to a data root, or by their last part where they lie in none.
+
+    The folders above it, a user's home most often, are this machine's own, and change no number.
+    """
+    def told(found: re.Match[str]) -> str:
+        path = Path(found[0]).expanduser()
+        root = next((root for root in roots if path != root and path.is_relative_to(root)), path.parent)
+        return path.relative_to(root).as_posix()
+
+    return re.sub(ABSOLUTE, told, argument)
 
 
 def _version(name: str) -> str | None:
