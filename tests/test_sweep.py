@@ -4,7 +4,9 @@ import json
 import re
 import shutil
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from convscope import sweep
 from convscope.family import ConfigError
@@ -210,3 +212,28 @@ def test_the_ledger_has_one_line_per_number_whatever_reports_there_are(tmp_path)
     assert sweep.write_ledger(tmp_path).read_text() == text
     shutil.rmtree(tmp_path / "blindspots_table1")
     assert not re.search(r"\| reached +\|", sweep.write_ledger(tmp_path).read_text())
+
+
+def test_what_was_left_out_of_the_data_stands_in_the_report(cells, undrawn, tmp_path, capsys):
+    for label in "ab":
+        (tmp_path / "mine" / label).mkdir(parents=True)
+        for i in range(6):
+            pixels = np.random.default_rng(i).integers(0, 256, (8, 8, 3), dtype=np.uint8) // (1 + (label == "b"))
+            Image.fromarray(pixels).save(tmp_path / "mine" / label / f"{i}.png")
+    (tmp_path / "mine" / "a" / "<b>|bad.png").write_bytes(b"no image")
+    (digits,) = cells("signal=one_pixel")
+    own = {"name": "image_folder", "path": str(tmp_path / "mine"), "size": 8}
+    with pytest.raises(ValueError, match=r"bad.png cannot be read as an image .*data.skip_unreadable=true"):
+        sweep.check({**digits.cfg, "data": own})
+    made = [sweep.check({**digits.cfg, "data": {**own, "skip_unreadable": True}})]
+    assert "mine: left out 1 unreadable image(s): a/<b>|bad.png (no image format that is read here)" in (
+        capsys.readouterr().err)
+    run(made)
+    folder = tmp_path / "results" / "mine"
+    assert sweep.report(made, folder)[1] == 0
+    readme = (folder / "README.md").read_text()
+    assert r"- image\_folder mine size=8 skip\_unreadable=True: left out 1 unreadable image(s): a/\<b\>\|bad.png" in readme
+    assert made[0].run.provenance()["data_notes"] == list(made[0].dataset.notes)
+    assert str(tmp_path) not in (folder / "provenance.json").read_text() + readme
+    sweep.rebuild(folder)
+    assert (folder / "README.md").read_text() == readme

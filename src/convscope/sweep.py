@@ -52,7 +52,7 @@ def run_cell(cfg: Mapping[str, Any]) -> None:
             known = cell.run.state() == "done"
             watched = replace(cell, on_epoch=mirror.curve if mirror else None)
             rows = perform(cell.run, lambda _: watched.work(),
-                           notes={"seed": cell.seed, "command": provenance.command_line()})
+                           notes={"seed": cell.seed, "command": provenance.command_line(), **_told_of(cell)})
             if mirror and mirror.started:
                 for epoch in cell.curve() if known else []:
                     mirror.curve(epoch)
@@ -119,7 +119,7 @@ def rebuild(folder: Path) -> list[Path]:
         why = f"they lack {error}" if isinstance(error, KeyError) else " ".join(str(error).split()) or "unknown"
         raise ValueError(f"{folder / 'rows.csv'} and its arrays are not such as {own.name} writes ({why}); run its "
                          "experiment again, or see where with --debug") from error
-    return write_report(folder, rows=rows, arrays=arrays, **shown)
+    return write_report(folder, rows=rows, arrays=arrays, notes=_notes(rows, _read_provenance(folder)), **shown)
 
 
 def reports(results: Path) -> list[str]:
@@ -196,9 +196,10 @@ def _write(done: Sequence[Cell], folder: Path) -> str:
             old_rows, old_arrays = read_report(folder)
             rows, arrays = merge(_fresh(old_rows, known, rows, runs), rows), {**old_arrays, **arrays}
         tables = own.tables(rows)
+        known |= {cell.run.id: {**cell.run.provenance(), "config": cell.run.config(), **_told_of(cell)}
+                  for cell in done}
         files = write_report(folder, tables=tables, figures=own.figures(rows, arrays), rows=rows, arrays=arrays,
-                             pages=own.pages(rows, arrays))
-        known |= {run.id: {**run.provenance(), "config": run.config()} for run in runs}
+                             pages=own.pages(rows, arrays), notes=_notes(rows, known))
         wanted = {row.run_id for row in rows}
         write_json(folder / "provenance.json", {key: known[key] for key in sorted(known) if key in wanted})
     with _mirror(re.sub(r"[^\w-]", "-", f"{folder.name}-report"), done[0].cfg, "report") as mirror:
@@ -214,6 +215,18 @@ def _write(done: Sequence[Cell], folder: Path) -> str:
     if any(file.parent != folder for file in files):
         shown.append(f"{folder}/restricted/ shows texts whose terms restrict redistribution: git ignores it")
     return "\n\n".join(shown)
+
+
+def _told_of(cell: Cell) -> dict[str, Any]:
+    """What is told of a cell's data, for its provenance: nothing of most."""
+    notes = list(getattr(cell.dataset, "notes", ()))
+    return {"data_notes": notes} if notes else {}
+
+
+def _notes(rows: Sequence[Row], known: Mapping[str, Any]) -> list[str]:
+    """What was done to each data set behind the rows before it was one, in sentences."""
+    return sorted({f"{row.data}: {note}" for row in rows if isinstance(entry := known.get(row.run_id), Mapping)
+                   for note in entry.get("data_notes", ())})
 
 
 def _read_provenance(folder: Path) -> dict[str, Any]:

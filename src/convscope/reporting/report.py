@@ -27,10 +27,10 @@ ROWS, ARRAYS, RESTRICTED = "rows.csv", "arrays.npz", "restricted/"
 
 def write_report(folder: Path, *, tables: Sequence[Table], figures: Mapping[str, "Figure"], rows: Sequence[Row],
                  arrays: Mapping[str, np.ndarray] | None = None, pages: Mapping[str, str] | None = None,
-                 command: str | None = None) -> list[Path]:
+                 command: str | None = None, notes: Sequence[str] = ()) -> list[Path]:
     """The paths written: rows.csv, arrays.npz, each table's and figure's files, README.md; equal content, equal bytes.
 
-    `pages` are html texts by name.
+    `pages` are html texts by name, `notes` sentences on the data for the README.
 
     `command` is what the README says rebuilds the folder, `uv run experiments/report.py <folder's name>` by default.
     With no arrays, an arrays.npz of an earlier report is removed, so that a folder never mixes two. Raises ValueError
@@ -63,7 +63,7 @@ def write_report(folder: Path, *, tables: Sequence[Table], figures: Mapping[str,
         write_text(folder / f"{name}.html", page)
         written.append(folder / f"{name}.html")
     shown, linked = ([name for name in names if not name.startswith(RESTRICTED)] for names in (figures, pages))
-    page = _readme(folder.name, tables, shown, linked, len(rows), free, command)
+    page = _readme(folder.name, tables, shown, linked, len(rows), free, command, notes)
     write_text(folder / "README.md", page)
     return [*written, folder / "README.md"]
 
@@ -102,7 +102,7 @@ def npz(arrays: Mapping[str, np.ndarray]) -> bytes:
 
 
 def _readme(name: str, tables: Sequence[Table], figures: Sequence[str], pages: Sequence[str], n_rows: int,
-            arrays: Mapping[str, np.ndarray], command: str) -> str:
+            arrays: Mapping[str, np.ndarray], command: str, notes: Sequence[str]) -> str:
     """The folder's page: how to rebuild it, the figures, the tables in full, and what else lies there."""
     parts = [f"# {name}", f"Rebuilt from `{ROWS}`" + (f" and `{ARRAYS}`" if arrays else "") + f" by\n\n    {command}"]
     for table in tables:
@@ -116,4 +116,5 @@ def _readme(name: str, tables: Sequence[Table], figures: Sequence[str], pages: S
         named = {k: printable.line(k).replace("`", "'") for k in sorted(arrays)}  # of data sets, which files name
         shapes = ", ".join(f"`{named[k]}` {'×'.join(map(str, np.shape(arrays[k]))) or 'scalar'}" for k in named)
         files.append(f"- [{ARRAYS}]({ARRAYS}): {shapes}")
+    files += [f"- {table_files.escaped(note)}" for note in notes]
     return "\n\n".join([*parts, "## Data\n\n" + "\n".join(files)]) + "\n"

@@ -167,6 +167,11 @@ def markdown(table: Table) -> str:
     return f"{pipes(_escaped(table, _MARKDOWN, '**{}**'), table.sides)}\n\n{caption}\n"
 
 
+def escaped(text: str) -> str:
+    """A text as markdown shows it, on one line, whatever it holds."""
+    return " ".join(_plain(text).split()).translate(_MARKDOWN | {ord(c): f"\\{c}" for c in "[]#>_"})
+
+
 def pipes(frame: "pd.DataFrame", sides: Sequence[str]) -> str:
     """A frame of escaped texts as GitHub markdown, each column flush "left" or "right"."""
     return frame.to_markdown(index=False, tablefmt="pipe", disable_numparse=True, colalign=sides)
