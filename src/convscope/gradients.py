@@ -1,10 +1,11 @@
 """Scores of a network and their gradients for its inputs: what attribution, attacks and features share.
 
 A *score* is the logit of one class. A network is borrowed: inside the block it is in eval mode and its weights take no
-gradients; afterwards it is as it was, also when an error was raised.
+gradients; afterwards it is as it was, also when an error was raised. Scores and gradients that are NaN or infinite are
+refused with the number of the input: no map, no image and no attack is made of them.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from itertools import chain
@@ -13,15 +14,22 @@ from numbers import Integral
 import torch
 from torch import Tensor, nn
 
+from convscope import outputs
+from convscope.outputs import Score
+
 Target = int | Tensor
+FLAT = ("a root, norm, power or division at 0, or an overflow: add a small number under it, or convert the model and x "
+        "to a wider type")
 
 
 @contextmanager
-def borrowed(model: nn.Module) -> Iterator[nn.Module]:
+def borrowed(model: nn.Module, score: Score | None = None) -> Iterator[nn.Module]:
     """The network itself, taken out of a torch.compile wrapper, in eval mode; gradients flow to inputs only.
 
-    Every module's mode and every weight's requires_grad are put back. Raises ValueError for what is no module, or is
-    TorchScript, whose inside cannot be watched.
+    With a `score` (see `convscope.outputs`) it gives what that reads of its output. Every module's mode and every
+    weight's requires_grad are put back; a DataParallel runs on one device meanwhile, since what watches a network sees
+    one thread. Raises ValueError for what is no module, has weights that are not made yet, or is TorchScript, whose
+    inside cannot be watched.
     """
     network = getattr(model, "_orig_mod", model)
     if not isinstance(network, nn.Module):
@@ -30,7 +38,11 @@ def borrowed(model: nn.Module) -> Iterator[nn.Module]:
     if any(isinstance(module, torch.jit.ScriptModule) for module in modules):
         raise ValueError("the model is TorchScript, or has a part that is, whose layers cannot be watched: give the "
                          "module that it was made from")
+    if any(nn.parameter.is_lazy(w) for w in (*network.parameters(), *network.buffers())):
+        raise ValueError(f"{type(network).__name__} has weights whose shape is not known yet (a lazy layer): run it "
+                         "once on an input first")
     trained = [module for module in modules if module.training]
+    spread = [(module, module.device_ids) for module in modules if isinstance(module, nn.DataParallel)]
     asked = [weight for module in modules for weight in module._parameters.values()
              if weight is not None and weight.requires_grad]
     try:
@@ -38,9 +50,13 @@ def borrowed(model: nn.Module) -> Iterator[nn.Module]:
             network.eval()
         for weight in asked:
             weight.requires_grad = False
-        with torch.inference_mode(False), torch.enable_grad():
+        for module, devices in spread:
+            module.device_ids = devices[:1]
+        with torch.inference_mode(False), torch.enable_grad(), outputs.read_by(network, score):
             yield network
     finally:
+        for module, devices in spread:
+            module.device_ids = devices
         for module in trained:
             module.training = True
         for weight in asked:
@@ -69,48 +85,95 @@ def checked(network: nn.Module, x: Tensor, target: Target, *, texts: bool = Fals
     return (x.clone() if x.is_inference() else x.detach()), target.to(x.device)
 
 
-def scores(network: nn.Module, x: Tensor, target: Tensor) -> Tensor:
+def scores(network: nn.Module, x: Tensor, target: Tensor, at: int | Tensor = 0) -> Tensor:
     """[B]: each input's score of its target class, in x's graph.
 
-    Raises ValueError where the network does not take such inputs, returns no [B, K], or has no such class.
+    `at` is the number of the first input among all, or the number of each. Raises ValueError where the network does not
+    take such inputs, returns no [B, K], has no such class, or gives a score that is not finite.
     """
     score_BK = logits(network, x)
     if int(target.max()) >= score_BK.shape[1]:
         raise ValueError(f"targets must be in 0..{score_BK.shape[1] - 1}, one of the model's classes, got "
                          f"{int(target.max())}")
-    return score_BK.gather(1, target[:, None])[:, 0]
+    return finite(score_BK.gather(1, target[:, None])[:, 0], "score", at)
 
 
 def logits(network: nn.Module, x: Tensor) -> Tensor:
     """[B, K]: the scores of all classes; raises ValueError where the network does not take x or returns otherwise."""
-    try:
-        score_BK = network(x.clone())  # some networks work in place on what they are given
-    except RuntimeError as error:  # torch's own words for a shape that does not fit
-        if x.is_cuda and "out of memory" in str(error):
-            raise
-        said = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ValueError(f"{type(network).__name__} does not take inputs {list(x.shape)}: {said}") from None
-    if not isinstance(score_BK, Tensor) or score_BK.ndim != 2 or len(score_BK) != len(x):
-        found = _kind(score_BK) if isinstance(score_BK, Tensor) else type(score_BK).__name__
-        raise ValueError(f"the model must return scores [{len(x)}, K], one for each class, got {found}")
+    return outputs.scores(network, x)
+
+
+def class_scores(network: nn.Module, x: Tensor, at: int | Tensor = 0) -> Tensor:
+    """[B, K]: the scores of at least two classes, whose softmax is a distribution. `at` as in `scores`.
+
+    Raises ValueError for one score, whose softmax is 1 whatever it is, and for scores that are NaN or infinite; -inf is
+    a class that cannot be.
+    """
+    score_BK = logits(network, x)
+    if score_BK.shape[1] == 1:
+        raise ValueError(f"the model must give scores of at least two classes, got {list(score_BK.shape)}, whose "
+                         "softmax is 1 whatever they are; if it is one logit whose sigmoid is the probability of class "
+                         "1, give score=convscope.outputs.sigmoid")
+    finite(score_BK.masked_fill(score_BK == -torch.inf, 0), "score", at)
     return score_BK
 
 
-def gradient(network: nn.Module, x: Tensor, target: Tensor) -> Tensor:
+def gradient(network: nn.Module, x: Tensor, target: Tensor, at: int | Tensor = 0) -> Tensor:
     """Like x: the gradient of each input's target score with respect to the input, of a borrowed network.
 
-    One backward pass: in eval mode an input's score depends on no other input, so the sum keeps them apart.
+    One backward pass: in eval mode an input's score depends on no other input, so the sum keeps them apart. `at` as in
+    `scores`. Raises ValueError where there is no gradient, or one that is not finite.
     """
     x = x.detach().requires_grad_()
-    return torch.autograd.grad(scores(network, x, target).sum(), x)[0]  # Simonyan 2014, eq. 4: w = dS_c / dI
+    return slope(network, scores(network, x, target, at), x, at)  # Simonyan 2014, eq. 4: w = dS_c / dI
 
 
-def in_batches(function: Callable[[Tensor, Tensor], Tensor], x: Tensor, target: Tensor, batch_size: int) -> Tensor:
-    """`function` of the inputs and targets, so many at once, put together."""
+def slope(network: nn.Module, values: Tensor, x: Tensor, at: int | Tensor = 0, name: str = "its input") -> Tensor:
+    """Like x: the gradient of the sum of values [B] for x, which is `name`; raises ValueError as `gradient` does."""
+    found = slopes(network, values, [x])[0]
+    if found is None:
+        raise ValueError(f"the scores of {type(network).__name__} do not depend on {name} in torch's graph: its "
+                         "forward must not detach or round what it computes with; for such a model take occlusion")
+    return finite(found, "gradient", at)
+
+
+def slopes(network: nn.Module, values: Tensor, several: Sequence[Tensor]) -> Sequence[Tensor | None]:
+    """Like each of `several`: the gradient of the sum of values for it, None where they do not depend on it.
+
+    Raises ValueError, one sentence, where torch has no derivative of what the network does.
+    """
+    if not values.requires_grad:
+        return [None] * len(several)
+    try:
+        return torch.autograd.grad(values.sum(), several, allow_unused=True)
+    except RuntimeError as error:
+        if values.is_cuda and "out of memory" in str(error):
+            raise
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ValueError(f"{type(network).__name__} has no gradient ({said}): its forward must not overwrite what it "
+                         "computes with, and every function in it needs a derivative; for such a model take occlusion"
+                         ) from error
+
+
+def finite(values: Tensor, what: str, at: int | Tensor = 0) -> Tensor:
+    """The values [B, ...] themselves; raises ValueError with the number of the first input whose own are not finite."""
+    if not bool(values.isfinite().all()):
+        where = int((~values.reshape(len(values), -1).isfinite().all(dim=1)).nonzero()[0])
+        number = at + where if isinstance(at, int) else int(at[where])
+        raise ValueError(f"the {what} of input {number} must be finite, got NaN or infinity: {FLAT}")
+    return values
+
+
+def in_batches(function: Callable[[Tensor, Tensor, int], Tensor], x: Tensor, target: Tensor,
+               batch_size: int) -> Tensor:
+    """`function` of inputs, their targets and the number of the first, so many at once, put together.
+
+    Raises ValueError for what is not finite of an input, by its number.
+    """
     counts(batch_size=batch_size)
-    if batch_size >= len(x):
-        return function(x, target)
-    return torch.cat([function(*part) for part in zip(x.split(batch_size), target.split(batch_size), strict=True)])
+    parts = zip(x.split(batch_size), target.split(batch_size), range(0, len(x), batch_size), strict=True)
+    found = [finite(function(*part), "result", part[2]) for part in parts]
+    return found[0] if len(found) == 1 else torch.cat(found)
 
 
 def summed_gradients(network: nn.Module, x: Tensor, target: Tensor, weights: Tensor,
@@ -126,7 +189,7 @@ def summed_gradients(network: nn.Module, x: Tensor, target: Tensor, weights: Ten
     weights = weights.to(x)
     for pair in pairs.split(batch_size):
         sample, draw = pair // len(weights), pair % len(weights)
-        found = gradient(network, points(sample, draw), target[sample])
+        found = gradient(network, points(sample, draw), target[sample], sample)
         total.index_add_(0, sample, found * weights[draw].view(-1, *[1] * (x.ndim - 1)))
     return total
 

@@ -10,18 +10,21 @@ from convscope import gradients
 from convscope.attacks import checks, loss
 from convscope.family import Count, Positive
 from convscope.gradients import Target
+from convscope.outputs import Score
 
 VERSION = 1
 
 
 def attack(model: nn.Module, x: Tensor, y: Target, *, lr: Positive = 0.1, steps: Count = 15,
-           std: float | Sequence[float] = 1.0, bounds: tuple[float, float] | None = None) -> Tensor:
+           std: float | Sequence[float] = 1.0, bounds: tuple[float, float] | None = None,
+           score: Score | None = None) -> Tensor:
     """Like x [B, C, ...]: the inputs after the last of `iterations`, which explains the settings and what is raised."""
-    return deque(iterations(model, x, y, lr=lr, steps=steps, std=std, bounds=bounds), maxlen=1).pop()
+    return deque(iterations(model, x, y, lr=lr, steps=steps, std=std, bounds=bounds, score=score), maxlen=1).pop()
 
 
 def iterations(model: nn.Module, x: Tensor, y: Target, *, lr: Positive = 0.1, steps: Count = 15,
-               std: float | Sequence[float] = 1.0, bounds: tuple[float, float] | None = None) -> Iterator[Tensor]:
+               std: float | Sequence[float] = 1.0, bounds: tuple[float, float] | None = None,
+               score: Score | None = None) -> Iterator[Tensor]:
     """x_0 = x, x_1, ..., x_steps, each like x [B, C, ...]; the model is borrowed only while a step is computed.
 
     The lecture's y is the class that the model itself predicts, and its lr = 0.1 is for normalised inputs
@@ -34,21 +37,21 @@ def iterations(model: nn.Module, x: Tensor, y: Target, *, lr: Positive = 0.1, st
     """
     checks.counts(steps=steps)
     checks.above_zero(lr=lr)
-    with gradients.borrowed(model) as network:
+    with gradients.borrowed(model, score) as network:
         x, y = gradients.checked(network, x, y)
         rate = lr * _per_channel(std, x) ** 2
     if bounds is not None:
         checks.bounds(x, bounds)
-    return _climb(model, x, y, rate, steps, bounds)
+    return _climb(model, x, y, rate, steps, bounds, score)
 
 
 def _climb(model: nn.Module, x: Tensor, y: Tensor, rate: Tensor, steps: int,
-           bounds: tuple[float, float] | None) -> Iterator[Tensor]:
+           bounds: tuple[float, float] | None, score: Score | None) -> Iterator[Tensor]:
     yield x
     for _ in range(steps):
-        with gradients.borrowed(model) as network:
+        with gradients.borrowed(model, score) as network:
             x = x + rate * loss.gradient(network, x, y)  # x_{k+1} = x_k + eta grad_x L(f(x_k; w), y)
-            x = x if bounds is None else x.clamp(*bounds)
+            x = gradients.finite(x, "result") if bounds is None else x.clamp(*bounds)
         yield x
 
 

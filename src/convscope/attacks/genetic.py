@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from convscope import gradients
 from convscope.attacks import checks
 from convscope.family import Count, Fraction
+from convscope.outputs import Score
 
 VERSION = 1
 RATE, HALVING, STRENGTH = 0.1, 1000, 15.0  # Nguyen 2015, section 2.2
@@ -22,7 +23,7 @@ RATE, HALVING, STRENGTH = 0.1, 1000, 15.0  # Nguyen 2015, section 2.2
 
 def direct(model: nn.Module, target: Sequence[int] | Tensor, *, shape: Sequence[int], rng: torch.Generator,
            population: Count = 20, generations: Count = 500, enough: Fraction = 0.9999,
-           batch_size: Count = 256) -> tuple[Tensor, Tensor]:
+           batch_size: Count = 256, score: Score | None = None) -> tuple[Tensor, Tensor]:
     """(images [N, *shape] in [0, 1], probabilities [N]): for each of the N target classes the best of a population.
 
     One population after the other evolves: as many mutants as it has members, whose parents win tournaments of two,
@@ -37,14 +38,15 @@ def direct(model: nn.Module, target: Sequence[int] | Tensor, *, shape: Sequence[
     classes = torch.as_tensor(target)
     if classes.ndim != 1 or not len(classes) or classes.dtype != torch.int64 or int(classes.min()) < 0:
         raise ValueError(f"target must be a list of classes, each 0 or above, got {target}; give at least one")
-    with gradients.borrowed(model) as network, torch.no_grad():
+    with gradients.borrowed(model, score) as network, torch.no_grad():
         found = [_evolved(network, wanted, tuple(shape), rng, population, generations, enough, batch_size)
                  for wanted in classes.tolist()]
         return _result(network, torch.stack([image for image, _ in found]), torch.stack([fit for _, fit in found]))
 
 
 def map_elites(model: nn.Module, *, n_classes: Count, shape: Sequence[int], rng: torch.Generator,
-               iterations: Count = 1000, batch_size: Count = 200, enough: Fraction = 0.9999) -> tuple[Tensor, Tensor]:
+               iterations: Count = 1000, batch_size: Count = 200, enough: Fraction = 0.9999,
+               score: Score | None = None) -> tuple[Tensor, Tensor]:
     """(images [K, *shape] in [0, 1], probabilities [K]): the champion of every class, evolved together.
 
     MAP-Elites (Mouret and Clune 2015) as the paper uses it: in each iteration `batch_size` mutants of champions drawn
@@ -55,7 +57,7 @@ def map_elites(model: nn.Module, *, n_classes: Count, shape: Sequence[int], rng:
     checks.counts(n_classes=n_classes, iterations=iterations, batch_size=batch_size)
     checks.fraction(enough=enough)
     _check_shape(shape)
-    with gradients.borrowed(model) as network, torch.no_grad():
+    with gradients.borrowed(model, score) as network, torch.no_grad():
         images = torch.rand(batch_size, *shape, generator=rng)
         fit_BK = _fitness(network, images, batch_size)
         if fit_BK.shape[1] != n_classes:
@@ -109,7 +111,7 @@ def _polynomial(u: Tensor) -> Tensor:
 def _fitness(network: nn.Module, images: Tensor, batch_size: int) -> Tensor:
     """float64 [B, K] on the CPU: the log-probabilities of images there, so many at once in the network."""
     like = _like(network)
-    return torch.cat([gradients.logits(network, part.to(like)).double().log_softmax(dim=1).cpu()
+    return torch.cat([gradients.class_scores(network, part.to(like)).double().log_softmax(dim=1).cpu()
                       for part in images.split(batch_size)])
 
 

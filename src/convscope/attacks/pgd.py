@@ -9,6 +9,7 @@ from convscope import gradients
 from convscope.attacks import checks, loss
 from convscope.family import Count, NonNegative, Positive
 from convscope.gradients import Target
+from convscope.outputs import Score
 
 VERSION = 1
 NORMS = ("linf", "l2")
@@ -16,7 +17,8 @@ NORMS = ("linf", "l2")
 
 def attack(model: nn.Module, x: Tensor, y: Target, *, rng: torch.Generator, eps: NonNegative = 0.03137254901960784,
            norm: Literal["linf", "l2"] = "linf", steps: Count = 10, step_size: Positive | None = None,
-           random_start: bool = True, bounds: tuple[float, float] = (0.0, 1.0), batch_size: Count = 128) -> Tensor:
+           random_start: bool = True, bounds: tuple[float, float] = (0.0, 1.0), batch_size: Count = 128,
+           score: Score | None = None) -> Tensor:
     """Like x [B, ...]: the last of `steps` iterates that climb the cross-entropy of y within `eps` of x and the bounds.
 
     `eps` is the radius of the ball around each input in the chosen norm, on the scale of x; the default, 8/255, is
@@ -32,16 +34,16 @@ def attack(model: nn.Module, x: Tensor, y: Target, *, rng: torch.Generator, eps:
     if step_size is not None:
         checks.above_zero(step_size=step_size)
     size = 2.5 * eps / steps if step_size is None else step_size  # Madry 2018, their challenge's code
-    with gradients.borrowed(model) as network:
+    with gradients.borrowed(model, score) as network:
         x, y = gradients.checked(network, x, y)
         checks.bounds(x, bounds)
         start = _in_ball(x, eps, norm, rng) if random_start else torch.zeros_like(x)
 
-        def climbed(index: Tensor, y: Tensor) -> Tensor:
+        def climbed(index: Tensor, y: Tensor, at: int) -> Tensor:
             centre = x[index]
             x_adv = (centre + start[index]).clamp(*bounds)
             for _ in range(steps):  # Madry 2018, section 2.1
-                delta = x_adv - centre + size * _steepest(loss.gradient(network, x_adv, y), norm)
+                delta = x_adv - centre + size * _steepest(loss.gradient(network, x_adv, y, at), norm)
                 x_adv = (centre + _projected(delta, eps, norm)).clamp(*bounds)
             return x_adv
 

@@ -6,12 +6,14 @@ from torch import Tensor, nn
 from convscope import gradients
 from convscope.attacks import checks
 from convscope.family import Count, Positive
+from convscope.outputs import Score
 
 VERSION = 1
 
 
 def labels_changed(model: nn.Module, x: Tensor, x_adv: Tensor, *, rng: torch.Generator, n: Count = 1000,
-                   factor: Positive = 2.0, batch_size: Count = 250) -> Tensor:
+                   factor: Positive = 2.0, batch_size: Count = 250,
+                   score: Score | None = None) -> Tensor:
     """[B], each in [0, 1]: the share of `n` points around x [B, ...] whose predicted label is not that of x.
 
     The points are drawn uniformly on the sphere around x whose radius is `factor` times the Euclidean distance from x
@@ -21,7 +23,7 @@ def labels_changed(model: nn.Module, x: Tensor, x_adv: Tensor, *, rng: torch.Gen
     """
     checks.counts(n=n, batch_size=batch_size)
     checks.above_zero(factor=factor)
-    with gradients.borrowed(model) as network, torch.no_grad():
+    with gradients.borrowed(model, score) as network, torch.no_grad():
         x, _ = gradients.checked(network, x, 0)
         if not isinstance(x_adv, Tensor) or (x_adv.shape, x_adv.dtype, x_adv.device) != (x.shape, x.dtype, x.device):
             found = f"{x_adv.dtype} {list(x_adv.shape)}" if isinstance(x_adv, Tensor) else type(x_adv).__name__
@@ -30,11 +32,12 @@ def labels_changed(model: nn.Module, x: Tensor, x_adv: Tensor, *, rng: torch.Gen
         radius = factor * (x_adv - x).flatten(1).norm(dim=1)
         if not bool(radius.isfinite().all()):
             raise ValueError("x_adv must be finite, got NaN or infinity; attack with a smaller step, or within bounds")
-        label = torch.cat([gradients.logits(network, part).argmax(dim=1) for part in x.split(batch_size)])
+        label = torch.cat([gradients.class_scores(network, part, i * batch_size).argmax(dim=1)
+                           for i, part in enumerate(x.split(batch_size))])
         changed = torch.zeros_like(radius)
         for sample in torch.arange(len(x), device=x.device).repeat_interleave(n).split(batch_size):
             points = _on_sphere(x[sample], radius[sample], rng)
-            other = gradients.logits(network, points).argmax(dim=1) != label[sample]
+            other = gradients.class_scores(network, points, sample).argmax(dim=1) != label[sample]
             changed.index_add_(0, sample, other.to(changed.dtype))
         return changed / n
 

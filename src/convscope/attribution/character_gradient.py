@@ -33,14 +33,15 @@ def attribute(model: nn.Module, x: Tensor, target: Tensor, *, batch_size: Count 
             x_BT = x[part].to(device)
             taken.clear()
             # One backward pass: a text's score depends on its own characters only, so the sum keeps them apart.
-            score = gradients.scores(network, x_BT, target[part].to(device)).sum()
+            score = gradients.scores(network, x_BT, target[part].to(device), start)
             # A model that reverses or cuts texts would put the heat on other characters.
             if len(taken) != 1 or not torch.equal(taken[0][0], x_BT):
                 found = "other texts" if len(taken) == 1 else f"{len(taken)} calls"
                 raise ValueError(f"the model must hand its texts to its OneHot once and as they came, got {found}: "
                                  "reverse or cut them before the model")
             code_BS1T = taken[0][1]
-            gradient_BS1T, = torch.autograd.grad(score, code_BS1T)  # Simonyan 2014, eq. 4: w = dS_c / dI
+            # Simonyan 2014, eq. 4: w = dS_c / dI
+            gradient_BS1T = gradients.slope(network, score, code_BS1T, start, "its code")
             # Shrikumar 2016: gradient x input; of the symbols at a place only the one that stands there is not 0
             attribution_BT[part] = (gradient_BS1T * code_BS1T.detach()).sum(dim=(1, 2)).float().cpu()
     return attribution_BT

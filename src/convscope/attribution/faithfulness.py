@@ -9,25 +9,26 @@ from torch import Tensor, nn
 
 from convscope import gradients
 from convscope.gradients import Target
+from convscope.outputs import Score
 from convscope.rng import seeded
 
 VERSION = 1
 
 
 def deletion(model: nn.Module, x: Tensor, target: Target, heat: Tensor, *, steps: int = 32, fill: float = 0.0,
-             batch_size: int = 256) -> Tensor:
+             batch_size: int = 256, score: Score | None = None) -> Tensor:
     """[B, steps + 1]: the target's softmax probability while the hottest places are covered with `fill`, all at last.
 
     heat is [B, H, W] for x [B, C, H, W]. A good attribution makes it fall early (Petsiuk 2018, RISE). Ties are covered
     in the order of places. Raises ValueError for heat of another shape, besides what `gradient` raises.
     """
-    return _curve(model, x, target, heat, steps, fill, batch_size, insert=False)
+    return _curve(model, x, target, heat, steps, fill, batch_size, score, insert=False)
 
 
 def insertion(model: nn.Module, x: Tensor, target: Target, heat: Tensor, *, steps: int = 32, fill: float = 0.0,
-              batch_size: int = 256) -> Tensor:
+              batch_size: int = 256, score: Score | None = None) -> Tensor:
     """[B, steps + 1]: as `deletion`, from a covered image on which the hottest places are laid open first."""
-    return _curve(model, x, target, heat, steps, fill, batch_size, insert=True)
+    return _curve(model, x, target, heat, steps, fill, batch_size, score, insert=True)
 
 
 def area(curve: Tensor) -> Tensor:
@@ -71,8 +72,8 @@ def rank_correlation(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _curve(model: nn.Module, x: Tensor, target: Target, heat: Tensor, steps: int, fill: float, batch_size: int,
-           insert: bool) -> Tensor:
-    with gradients.borrowed(model) as network, torch.no_grad():
+           score: Score | None, *, insert: bool) -> Tensor:
+    with gradients.borrowed(model, score) as network, torch.no_grad():
         x, target = gradients.checked(network, x, target)
         if x.ndim != 4 or heat.shape != (len(x), *x.shape[2:]):
             raise ValueError(f"heat must be [B, H, W] for images [B, C, H, W], got {list(heat.shape)} for "
@@ -88,6 +89,6 @@ def _curve(model: nn.Module, x: Tensor, target: Target, heat: Tensor, steps: int
             sample, step = pair // (steps + 1), pair % (steps + 1)
             first = (rank_BP[sample] < count[step, None]).view(len(pair), 1, *x.shape[2:])
             covered = x[sample].masked_fill(~first if insert else first, fill)
-            prob = gradients.logits(network, covered).softmax(dim=1)
+            prob = gradients.class_scores(network, covered, sample).softmax(dim=1)
             found.view(-1)[pair] = prob.gather(1, target[sample, None])[:, 0]
         return found

@@ -1,7 +1,6 @@
 """Grad-CAM: a layer's channels weighted by their mean gradients (Selvaraju 2017)."""
 
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,36 +9,42 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from convscope import gradients
+from convscope.attribution import maps
 from convscope.family import Count
 from convscope.gradients import Target
+from convscope.outputs import Score
 
 VERSION = 1
 KINDS = ("image",)
 
 
 def attribute(model: nn.Module, x: Tensor, target: Target, *, layer: str | None = None, positive: bool = True,
-              batch_size: Count = 32) -> Tensor:
+              batch_size: Count = 32, score: Score | None = None) -> Tensor:
     """[B, 1, H, W] for x [B, C, H, W]: where the layer's output speaks for the target, bilinearly upsampled.
 
-    `layer` is a module's name; by default the one that runs last of those whose output is a map of more than one place.
+    `layer` is a module's name; by default the one that runs last of those whose output is a map of more than one place;
+    `last_map` says which. Pooled copies of a map are passed over, and a patch embedding is not taken by itself.
     `positive` keeps what speaks for the target, as the paper; else the map is signed. Raises ValueError for a layer
-    that there is not (with the nearest names) or whose output is not [B, F, h, w], besides what `gradient` raises.
+    that there is not (with the nearest names) or whose output is not [B, F, h, w], also where its channels are last,
+    and by default for networks that go on with tokens behind their last map, besides what `gradient` raises.
     """
-    with gradients.borrowed(model) as network:
+    with gradients.borrowed(model, score) as network:
         x, target = gradients.checked(network, x, target)
         if x.ndim != 4:
             raise ValueError(f"grad_cam is for images [B, C, H, W], got {list(x.shape)}")
         name = last_map(network, x[:1]) if layer is None else layer
         tapped = gradients.layer(network, name)
+        if layer is not None:
+            maps.refuse_channels_last(network, x[:1], name)
 
-        def one(x: Tensor, target: Tensor) -> Tensor:
+        def one(x: Tensor, target: Tensor, at: int) -> Tensor:
             with _taken(tapped, name) as taken:
-                score = gradients.scores(network, x, target).sum()
+                score_B = gradients.scores(network, x, target, at)
             if len(taken) != 1:
                 raise ValueError(f"the layer {name} must run once for an input, it ran {len(taken)} times; choose "
                                  "another")
             map_BFhw = taken[0]
-            gradient_BFhw, = torch.autograd.grad(score, map_BFhw)
+            gradient_BFhw = gradients.slope(network, score_B, map_BFhw, at, name)
             weight_BF = gradient_BFhw.mean(dim=(2, 3))                                  # Selvaraju 2017, eq. 1
             cam_B1hw = torch.einsum("bf,bfhw->bhw", weight_BF, map_BFhw.detach())[:, None]
             cam_B1hw = cam_B1hw.relu() if positive else cam_B1hw                        # eq. 2
@@ -49,29 +54,8 @@ def attribute(model: nn.Module, x: Tensor, target: Target, *, layer: str | None 
 
 
 def last_map(network: nn.Module, x: Tensor) -> str:
-    """The module that ends last of those that run once and give a map [B, F, h, w] of more than one place, by name."""
-    found: list[str] = []
-    often: Counter[str] = Counter()
-
-    def note(name: str) -> Callable[..., None]:
-        def hook(_: nn.Module, __: Any, output: Any) -> None:
-            often[name] += 1
-            if isinstance(output, Tensor) and output.ndim == 4 and output.shape[2] * output.shape[3] > 1:
-                found.append(name)
-        return hook
-
-    handles = [module.register_forward_hook(note(name)) for name, module in network.named_modules() if name]
-    try:
-        with torch.no_grad():
-            gradients.logits(network, x)
-    finally:
-        for handle in handles:
-            handle.remove()
-    found = [name for name in found if often[name] == 1]
-    if not found:
-        raise ValueError(f"{type(network).__name__} has no layer whose output is a map [B, F, h, w]: grad_cam does not "
-                         "apply; take gradient or occlusion")
-    return found[-1]
+    """The name of the layer that is taken by default (see `maps.last`), for inputs x [B, C, H, W]; one is enough."""
+    return maps.last(network, x[:1])
 
 
 @contextmanager

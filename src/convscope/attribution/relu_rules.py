@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from convscope import gradients, relus
 from convscope.gradients import Target
+from convscope.outputs import Score
 
 Rule = Callable[[Tensor], Tensor]  # of a ReLU's input: its output, with a gradient of the rule's own
 TAKE = "take gradient, smoothgrad or integrated_gradients"
@@ -42,18 +43,19 @@ def guided(s: Tensor) -> Tensor:
     return x
 
 
-def gradient_by(rule: Rule, model: nn.Module, x: Tensor, target: Target, batch_size: int) -> Tensor:
+def gradient_by(rule: Rule, model: nn.Module, x: Tensor, target: Target, batch_size: int,
+                score: Score | None = None) -> Tensor:
     """Like x: the gradient of the target's score with this rule for every ReLU.
 
     Raises ValueError for a network that uses another activation (bounded ReLUs too), what may be a ReLU but cannot be
     told, or no ReLU at all, besides what `gradient` raises.
     """
-    with gradients.borrowed(model) as network:
+    with gradients.borrowed(model, score) as network:
         x, target = gradients.checked(network, x, target)
 
-        def one(x: Tensor, target: Tensor) -> Tensor:
+        def one(x: Tensor, target: Tensor, at: int) -> Tensor:
             with _Rules(rule) as rules:
-                found = gradients.gradient(network, x, target)
+                found = gradients.gradient(network, x, target, at)
             if not rules.used:
                 raise ValueError(f"{type(network).__name__} has no ReLU that torch calls: rules for ReLUs do not "
                                  "apply; take gradient or integrated_gradients")

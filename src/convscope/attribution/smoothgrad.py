@@ -8,12 +8,13 @@ from torch import Tensor, nn
 from convscope import gradients
 from convscope.family import Count, NonNegative
 from convscope.gradients import Target
+from convscope.outputs import Score
 
 VERSION = 1
 
 
 def attribute(model: nn.Module, x: Tensor, target: Target, *, rng: torch.Generator, n_samples: Count = 50,
-              noise_level: NonNegative = 0.25, batch_size: Count = 32) -> Tensor:
+              noise_level: NonNegative = 0.25, batch_size: Count = 32, score: Score | None = None) -> Tensor:
     """Like x [B, ...]: the mean gradient of the target's score at `n_samples` copies of x with Gaussian noise.
 
     `noise_level` is sigma / (max - min) of each input; a quarter is the lecture's. (The lecture's code computes that
@@ -23,7 +24,7 @@ def attribute(model: nn.Module, x: Tensor, target: Target, *, rng: torch.Generat
     gradients.counts(n_samples=n_samples)
     if not 0 <= noise_level < math.inf:
         raise ValueError(f"noise_level must be a number, at least 0, got {noise_level}")
-    with gradients.borrowed(model) as network:
+    with gradients.borrowed(model, score) as network:
         x, target = gradients.checked(network, x, target)
         flat = x.flatten(1)
         sigma = (noise_level * (flat.amax(dim=1) - flat.amin(dim=1))).view(-1, *[1] * (x.ndim - 1))
