@@ -11,6 +11,7 @@ from convscope import gradients
 from convscope.family import Count
 from convscope.features.live_taps import BEHIND, named, run
 from convscope.gradients import Target
+from convscope.outputs import Score
 
 VERSION = 1
 AT = ("preactivation", "activation")
@@ -42,7 +43,8 @@ class Influence:
 
 
 def filter_influence(model: nn.Module, x: Tensor, *, target: Target | None = None, layers: Sequence[str] | None = None,
-                     at: str = "preactivation", batch_size: Count = 256) -> dict[str, Influence]:
+                     at: str = "preactivation", batch_size: Count = 256,
+                     score: Score | None = None) -> dict[str, Influence]:
     """Name -> the gradient of the output for each layer's output z, in the order in which the layers run (eq. 11).
 
     x [B, ...] is what the model takes, or uint8 [B, T] for a network of texts. The output explained is `target`, one
@@ -57,7 +59,7 @@ def filter_influence(model: nn.Module, x: Tensor, *, target: Target | None = Non
     Raises ValueError for other layers, inputs, targets or models, where scores are not finite, and at="activation"
     where a layer's output is cut at 0 in a way that cannot be told from a ReLU.
     """
-    with gradients.borrowed(model) as network:
+    with gradients.borrowed(model, score) as network:
         x, classes_B = gradients.checked(network, x, 0 if target is None else target, texts=True)
         return _influence(network, x, lambda score_BK, part: _explained(
             score_BK, None if target is None else classes_B[part]), layers, at, batch_size)
@@ -65,13 +67,13 @@ def filter_influence(model: nn.Module, x: Tensor, *, target: Target | None = Non
 
 def loss_influence(model: nn.Module, x: Tensor, y: Tensor, *, layers: Sequence[str] | None = None,
                    at: str = "preactivation", loss: Callable[[Tensor, Tensor], Tensor] | None = None,
-                   batch_size: Count = 256) -> dict[str, Influence]:
+                   batch_size: Count = 256, score: Score | None = None) -> dict[str, Influence]:
     """As `filter_influence`, of each input's loss: what would change an error, not an output.
 
     The loss is the squared error where y is a float [B], which takes a model with one output, and the cross-entropy
     where it is int64 [B]; or `loss(score_BK, y_B)`, which gives [B], one number for each input.
     """
-    with gradients.borrowed(model) as network:
+    with gradients.borrowed(model, score) as network:
         x, _ = gradients.checked(network, x, 0, texts=True)
         if not isinstance(y, Tensor) or y.shape != x.shape[:1] or not bool(y.isfinite().all()):
             found = f"{_kind(y)}" if isinstance(y, Tensor) else type(y).__name__
@@ -88,7 +90,8 @@ def loss_influence(model: nn.Module, x: Tensor, y: Tensor, *, layers: Sequence[s
 
 
 def input_saliency(model: nn.Module, x: Tensor, *, target: Target | None = None, layer: str | None = None,
-                   filter: int | None = None, batch_size: Count = 256) -> Tensor:
+                   filter: int | None = None, batch_size: Count = 256,
+                   score: Score | None = None) -> Tensor:
     """Like x: |gradient| with respect to the input of the output or, with layer and filter, of what one filter holds.
 
     The output is `target`, as in `filter_influence`. A filter is the sum over its positions of a^d (eq. 13-15), its
@@ -102,7 +105,7 @@ def input_saliency(model: nn.Module, x: Tensor, *, target: Target | None = None,
         raise ValueError(f"a text's characters have no gradient, got {_kind(x)}; for the output take "
                          "convscope.attribution.character_gradient")
     saliency = []
-    with gradients.borrowed(model) as network:
+    with gradients.borrowed(model, score) as network:
         x, classes_B = gradients.checked(network, x, 0 if target is None else target)
         for part in _parts(x, batch_size):
             leaf = x[part].detach().requires_grad_()
@@ -114,23 +117,23 @@ def input_saliency(model: nn.Module, x: Tensor, *, target: Target | None = None,
                 if not 0 <= filter < taken[layer].shape[1]:
                     raise ValueError(f"{layer} has the filters 0..{taken[layer].shape[1] - 1}, got {filter}")
                 wanted = taken[layer][:, filter]
-            found = torch.autograd.grad(wanted.sum(), leaf, allow_unused=True)[0] if wanted.requires_grad else None
+            found = gradients.slopes(network, wanted, [leaf])[0]
             if found is None:
                 raise ValueError(f"{layer or 'the output'} does not depend on the input in torch's graph: the model "
                                  "must not detach it")
-            saliency.append(found.abs())  # eq. 15
+            saliency.append(gradients.finite(found, "gradient", part.start).abs())  # eq. 15
     return torch.cat(saliency)
 
 
 def dead(model: nn.Module, x: Tensor, *, layers: Sequence[str] | None = None,
-         batch_size: Count = 256) -> dict[str, Tensor]:
+         batch_size: Count = 256, score: Score | None = None) -> dict[str, Tensor]:
     """Name -> bool [B, F] on the CPU: filters whose activation, after the ReLU, is 0 at every position of an input.
 
     x and layers are those of `filter_influence`, and what is raised is the same. Any other activation is as good as a
     ReLU here; a layer without one is judged by its output.
     """
     found: dict[str, list[Tensor]] = {}
-    with gradients.borrowed(model) as network, torch.no_grad():
+    with gradients.borrowed(model, score) as network, torch.no_grad():
         x, _ = gradients.checked(network, x, 0, texts=True)
         names = named(network, layers)
         for part in _parts(x, batch_size):
@@ -169,8 +172,9 @@ def _influence(network: nn.Module, x: Tensor, explained: Callable[[Tensor, slice
         total = explained(score_BK, part).sum()
         if not total.requires_grad:
             raise ValueError(f"the output does not depend on {', '.join(taken)} in torch's graph: name other layers")
-        slopes = torch.autograd.grad(total, list(taken.values()), allow_unused=True, materialize_grads=True)  # eq. 11
+        slopes = gradients.slopes(network, total, list(taken.values()))  # eq. 11
         for (name, activation), slope in zip(taken.items(), slopes, strict=True):
+            slope = torch.zeros_like(activation) if slope is None else gradients.finite(slope, "gradient", part.start)
             found.setdefault(name, []).append((slope.cpu(), activation.detach().cpu()))
     return {name: Influence(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
             for name, parts in found.items()}

@@ -45,9 +45,9 @@ def optimise(model: nn.Module, x: Tensor, wanted: Tensor, *, derive: Derive = al
             bend_BT = (raw_BT - start_BT).diff(n=2, dim=1)
             rough = bend_BT.square().sum() / max(bend_BT.shape[1], 1)
             error = (_forecast(network, derive(raw_BT)) - wanted).square().sum()
-            raw_BT.grad, = torch.autograd.grad(error + smoothness * rough, raw_BT)
+            raw_BT.grad = gradients.slope(network, error + smoothness * rough, raw_BT)
             optimizer.step()
-        return derive(raw_BT.detach()).detach()
+        return gradients.finite(derive(raw_BT.detach()).detach(), "window")
 
 
 def adversarial(model: nn.Module, x: Tensor, y: Tensor, *, eps: NonNegative, derive: Derive = alone, steps: Count = 1,
@@ -74,7 +74,7 @@ def adversarial(model: nn.Module, x: Tensor, y: Tensor, *, eps: NonNegative, der
         for _ in range(steps):
             moved_BT = (raw_BT + delta_BT).requires_grad_()
             error = (_forecast(network, derive(moved_BT)) - y).square().sum()
-            direction_BT = torch.autograd.grad(error, moved_BT)[0].sign()  # Goodfellow 2015, section 4
+            direction_BT = gradients.slope(network, error, moved_BT).sign()  # Goodfellow 2015, section 4
             delta_BT = (delta_BT + size * direction_BT).clamp(-eps, eps)
             delta_BT = (raw_BT + delta_BT).clamp(low, high) - raw_BT
         return derive(raw_BT + delta_BT).detach()

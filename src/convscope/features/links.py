@@ -14,7 +14,7 @@ from convscope import gradients
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
 LAYERS = (*CONVOLUTIONS, nn.Linear)
-NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.SyncBatchNorm)
 INPUT = "the input"
 MARKS = (nan, inf, -inf)  # for an activation may swallow one of them: x > 0 is false of NaN, a sigmoid bounds infinity
 MIXED, NONE = -2, -1
@@ -231,4 +231,5 @@ def _plain(network: nn.Module, module: nn.Module) -> bool:
 
 
 def _alone(module: nn.Module) -> bool:
-    return not any(True for _ in module.children())
+    """Whether none of its parts has weights: it may hold its activation, as timm's batch norms do."""
+    return not any(True for part in module.children() for _ in (*part.parameters(), *part.buffers()))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from convscope import gradients
+from convscope import gradients, outputs
 from convscope.family import Count, NonNegative, Positive, Whole
 
 VERSION = 1
@@ -67,7 +67,7 @@ def maximise(model: nn.Module, units: Sequence[Unit], *, layer: str | None, shap
                 loss = (penalty * edge_energy(z) - gain).sum() if penalty else -gain.sum()
                 leaf.grad, = torch.autograd.grad(loss, leaf)
                 optimizer.step()
-            found.append(image(leaf).detach())
+            found.append(gradients.finite(image(leaf).detach(), "image", int(part[0])))
         return torch.cat(found)
 
 
@@ -92,7 +92,7 @@ def _responses(network: nn.Module, x: Tensor, units: Sequence[Unit], layer: str 
         output = gradients.logits(network, x)
     else:
         with _output(gradients.layer(network, layer), layer) as taken:
-            gradients.logits(network, x)
+            outputs.run(network, x)
         if len(taken) != 1:
             raise ValueError(f"the layer {layer} must run once for an input, it ran {len(taken)} times; choose another")
         output = taken[0]

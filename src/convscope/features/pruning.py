@@ -13,13 +13,15 @@ from convscope.features.choice import indices
 from convscope.features.choice import least_important as least_important
 from convscope.features.choice import outside_representatives as outside_representatives
 from convscope.features.links import LAYERS, NORMS, Link
+from convscope.outputs import Score
 
 VERSION = 1
 FEW = 16          # inputs on which a smaller network is checked
 TOLERANCE = 1e-6  # of the largest output: what counts as lossless
 
 
-def remove(model: nn.Module, x: Tensor, filters: Mapping[str, Sequence[int]]) -> nn.Module:
+def remove(model: nn.Module, x: Tensor, filters: Mapping[str, Sequence[int]], *,
+           score: Score | None = None) -> nn.Module:
     """A copy of the model without these filters: smaller tensors, no masks. The model itself stays as it is.
 
     `filters` maps a layer's name (Conv1d, Conv2d, or Linear for hidden units) to the output channels that go; with them
@@ -33,7 +35,7 @@ def remove(model: nn.Module, x: Tensor, filters: Mapping[str, Sequence[int]]) ->
     filters do not go to one other layer, each to places of its own (sums, several readers, layers that run twice, norms
     over channels).
     """
-    with gradients.borrowed(model) as network, torch.no_grad():
+    with gradients.borrowed(model, score) as network, torch.no_grad():
         x = gradients.checked(network, x, 0, texts=True)[0][:FEW]
         lost = {name: found for name, which in filters.items() if (found := _indices(network, name, which))}
         owners, readers = _read(network, x[:1], lost)
@@ -44,11 +46,12 @@ def remove(model: nn.Module, x: Tensor, filters: Mapping[str, Sequence[int]]) ->
     for name, inputs in gone.items():
         module = small.get_submodule(name)
         _cut(module, 0 if isinstance(module, NORMS) else 1, inputs)
-    _check(network, small, x, {name: gone[name] for name in readers}, ", ".join(lost))
+    _check(network, small, x, {name: gone[name] for name in readers}, ", ".join(lost), score)
     return small
 
 
-def dead_filters(model: nn.Module, x: Tensor, *, batch_size: int = 256) -> dict[str, list[int]]:
+def dead_filters(model: nn.Module, x: Tensor, *, batch_size: int = 256,
+                 score: Score | None = None) -> dict[str, list[int]]:
     """For each convolution, in the order in which they run, its filters that are dead: 0 for all of x [N, ...].
 
     A filter counts by what the next layer reads of it, so behind the ReLU, pooling and batch norm that follow: for
@@ -56,20 +59,21 @@ def dead_filters(model: nn.Module, x: Tensor, *, batch_size: int = 256) -> dict[
     does not count. Where filters cannot be followed (sums, several readers), only one whose own output is 0 is dead.
     Raises ValueError for inputs that the model does not take.
     """
-    return _dead(model, x, batch_size)[0]
+    return _dead(model, x, batch_size, score)[0]
 
 
-def lossless(model: nn.Module, x: Tensor, *, batch_size: int = 256) -> tuple[nn.Module, dict[str, list[int]]]:
+def lossless(model: nn.Module, x: Tensor, *, batch_size: int = 256,
+             score: Score | None = None) -> tuple[nn.Module, dict[str, list[int]]]:
     """The model without the filters that are dead on all of x, and which these were; one at least stays in a layer.
 
     Filters that `remove` would refuse stay. The outputs for x are equal to 1e-6 of the largest; where rounding alone
     could be more, both networks are compared in float64. Raises ValueError where they differ.
     """
-    dead, removable = _dead(model, x, batch_size)
+    dead, removable = _dead(model, x, batch_size, score)
     kept = {name: which[len(which) == links.count(model, name):] for name, which in dead.items() if name in removable}
     lost = {name: which for name, which in kept.items() if which}
-    small = remove(model, x, lost)
-    off = _difference(model, small, x, batch_size, TOLERANCE, {})
+    small = remove(model, x, lost, score=score)
+    off = _difference(model, small, x, batch_size, TOLERANCE, {}, score)
     if not off <= TOLERANCE:
         raise ValueError(f"without its dead filters {type(model).__name__} must give the same outputs to {TOLERANCE:g} "
                          f"of the largest, they differ by {off:.3g}; does it give the same for the same input?")
@@ -130,10 +134,11 @@ def _without(network: nn.Module, x: Tensor, gone: Mapping[str, Tensor]) -> Tenso
         return gradients.logits(network, x)
 
 
-def _check(model: nn.Module, small: nn.Module, x: Tensor, gone: Mapping[str, Tensor], names: str) -> None:
+def _check(model: nn.Module, small: nn.Module, x: Tensor, gone: Mapping[str, Tensor], names: str,
+           score: Score | None) -> None:
     bound = torch.finfo(_dtype(model)).eps ** 0.5  # sums in another order round otherwise
     try:
-        off = _difference(model, small, x, len(x), bound, gone)
+        off = _difference(model, small, x, len(x), bound, gone, score)
     except Exception as error:  # whatever a forward does where sizes have changed
         said = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ValueError(f"{type(model).__name__} does not run without filters of {names} ({said}); its forward must "
@@ -145,19 +150,20 @@ def _check(model: nn.Module, small: nn.Module, x: Tensor, gone: Mapping[str, Ten
 
 
 def _difference(model: nn.Module, small: nn.Module, x: Tensor, batch_size: int, bound: float,
-                gone: Mapping[str, Tensor]) -> float:
+                gone: Mapping[str, Tensor], score: Score | None) -> float:
     """The largest difference of their outputs, relative to the model's largest, in which these inputs are 0.
 
     Where it is above the bound, that in float64 instead: rounding can be as much where outputs nearly cancel.
     """
-    with gradients.borrowed(model) as whole, gradients.borrowed(small) as less, torch.no_grad():
+    with gradients.borrowed(model, score) as whole, gradients.borrowed(small, score) as less, torch.no_grad():
         expected, found = (torch.cat([run(part) for part in x.split(batch_size)]) for run in (
             lambda part: _without(whole, part, gone), lambda part: gradients.logits(less, part)))
+    gradients.finite(expected, "score")
     off = float((found - expected).abs().max() / expected.abs().max().clamp(min=1e-30))
     if off <= bound or _dtype(model) == torch.float64:
         return off
     x = x.double() if x.is_floating_point() else x
-    return _difference(_double(model), _double(small), x, batch_size, bound, gone)
+    return _difference(_double(model), _double(small), x, batch_size, bound, gone, score)
 
 
 def _dtype(model: nn.Module) -> torch.dtype:
@@ -169,11 +175,11 @@ def _double(model: nn.Module) -> nn.Module:
     return copy.deepcopy(getattr(model, "_orig_mod", model)).double()
 
 
-def _dead(model: nn.Module, x: Tensor, batch_size: int) -> tuple[dict[str, list[int]], set[str]]:
+def _dead(model: nn.Module, x: Tensor, batch_size: int, score: Score | None) -> tuple[dict[str, list[int]], set[str]]:
     """The dead filters of each convolution, and the convolutions that `remove` takes."""
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-    with gradients.borrowed(model) as network, torch.no_grad():
+    with gradients.borrowed(model, score) as network, torch.no_grad():
         x, _ = gradients.checked(network, x, 0, texts=True)
         found = {name: link for name, link in links.find(network, x[:1]).items()
                  if isinstance(network.get_submodule(name), links.CONVOLUTIONS)}

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from convscope import gradients, relus
+from convscope import gradients, outputs, relus
 from convscope.family import Count
 from convscope.rng import torch_rng
 
@@ -69,9 +69,9 @@ def effective(model: nn.Module, layer: str, x: Tensor, *, unit: tuple[int, int] 
     total = x.new_zeros(x.shape[2:])
     with gradients.borrowed(model) as network:
         x, _ = gradients.checked(network, x, 0)
-        for part in x.split(batch_size):
+        for at, part in zip(range(0, len(x), batch_size), x.split(batch_size), strict=True):
             part = part.detach().requires_grad_()
-            total += torch.autograd.grad(_central(network, layer, part, unit).sum(), part)[0].abs().sum(dim=(0, 1))
+            total += gradients.slope(network, _central(network, layer, part, unit), part, at).abs().sum(dim=(0, 1))
     return total / len(x)
 
 
@@ -101,7 +101,7 @@ def _central(network: nn.Module, layer: str, x: Tensor, unit: tuple[int, int] | 
 
     handle = gradients.layer(network, layer).register_forward_hook(take)
     try:
-        gradients.logits(network, x)
+        outputs.run(network, x)
     finally:
         handle.remove()
     if len(taken) != 1 or not isinstance(taken[0], Tensor) or taken[0].ndim != 4:

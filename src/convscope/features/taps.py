@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from convscope import gradients
+from convscope import gradients, outputs
 
 VERSION = 1
 STEPS = (nn.ReLU, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Linear)
@@ -25,7 +25,7 @@ def stages(model: nn.Module, x: Tensor, *, most: int = 12) -> list[str]:
         handles = [module.register_forward_hook(_noting(ended, name)) for name, module in network.named_modules()
                    if name]
         try:
-            gradients.logits(network, x[:1])
+            outputs.run(network, x[:1])
         finally:
             for handle in handles:
                 handle.remove()
@@ -68,7 +68,7 @@ def record(model: nn.Module, x: Tensor, names: Sequence[str], *, batch_size: int
                 handles.append(gradients.layer(network, name).register_forward_hook(take(name)))
             parts = x.split(batch_size)
             for part in parts:
-                gradients.logits(network, part)
+                outputs.run(network, part)
         finally:
             for handle in handles:
                 handle.remove()
