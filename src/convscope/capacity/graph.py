@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-FOLDING = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)  # what a batch norm can be folded into
+NORMS = nn.modules.batchnorm._BatchNorm  # of any rank, and what others derive of it
+FOLDING = (nn.modules.conv._ConvNd, nn.Linear)  # what a batch norm can be folded into
 BATCH = 2
 
 
@@ -32,6 +32,7 @@ def operations(model: nn.Module, input_shape: Sequence[int], *, fold: bool) -> l
     Raises ValueError for a model that cannot be traced, or inputs that do not fit it.
     """
     model = getattr(model, "_orig_mod", model)  # of torch.compile
+    model = model.module if isinstance(model, nn.DataParallel) else model
     if isinstance(model, torch.jit.ScriptModule):
         raise ValueError(f"{type(model).__name__} is TorchScript, whose graph cannot be read; give the module itself")
     twin = _twin(model)
@@ -45,10 +46,12 @@ def operations(model: nn.Module, input_shape: Sequence[int], *, fold: bool) -> l
 
 
 class _Tracer(fx.Tracer):
-    """Modules without parts are one operation each, whatever their forward checks."""
+    """Modules without parts are one operation each, whatever their forward checks; so are batch norms that hold an
+    activation, as timm's."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return super().is_leaf_module(m, module_qualified_name) or not any(True for _ in m.children())
+        return super().is_leaf_module(m, module_qualified_name) or not any(
+            not isinstance(m, NORMS) or any(True for _ in part.parameters()) for part in m.children())
 
 
 class _Shapes(fx.Interpreter):
@@ -76,9 +79,10 @@ def _twin(model: nn.Module) -> nn.Module:
 
 
 def _shapes(module: fx.GraphModule, name: str, input_shape: Sequence[int]) -> dict[fx.Node, list[torch.Size]]:
-    """The shapes of every value for float inputs, or uint8 ones where the network takes these (characters)."""
+    """The shapes of every value for inputs of the weights' type, or uint8 ones where it takes these (characters)."""
     errors = []
-    for dtype in (torch.float32, torch.uint8):
+    own = next((weight.dtype for weight in module.parameters() if weight.is_floating_point()), torch.float32)
+    for dtype in (own, torch.uint8):
         interpreter = _Shapes(module)
         try:
             with torch.no_grad():
@@ -87,7 +91,7 @@ def _shapes(module: fx.GraphModule, name: str, input_shape: Sequence[int]) -> di
         except Exception as error:  # whatever a layer says of a shape that it cannot take
             errors.append(_first_line(error))
     raise ValueError(f"{name} does not take inputs [B, {', '.join(map(str, input_shape))}] ({errors[0]}); check "
-                     "input_shape, which is without the batch")
+                     "input_shape, which is without the batch, and that forward takes nothing else")
 
 
 def _collect(twin: nn.Module, graph: fx.Graph, shapes: dict[fx.Node, list[torch.Size]], fold: bool) -> list[Operation]:
