@@ -1,16 +1,13 @@
 """Hydra's side of every experiment: a command becomes a sweep of checked cells, planned or run, then reported."""
 
-import multiprocessing
 import os
 import re
 import sys
-import threading
-import time
 import traceback
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 
+import ending
 import hydra
 import own_modules
 import typed
@@ -22,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from convscope import provenance, sweep
 from convscope.runs import reason
 
+ending.leave_with_the_sweep()  # a job's process imports this before it does anything
 CONFIGS = Path(__file__).parents[1] / "configs"
 ALWAYS = ["hydra.mode=MULTIRUN", "hydra/sweeper=cells", "hydra/job_logging=none", "hydra/hydra_logging=none",
           "hydra.output_subdir=null", "hydra.sweep.dir=${env.runs}/.sweep", "hydra.sweep.subdir=."]
@@ -33,6 +31,7 @@ def launch(preset: str | None) -> None:
     Without `preset` the command line has to name one.
     """
     os.environ["CONVSCOPE_COMMAND"] = provenance.command_line()
+    ending.listen()
     options, overrides = typed.split(sys.argv[1:])
     sys.argv[1:] = [*options, *(typed.for_hydra(one, overrides) for one in overrides), *ALWAYS]
     own_modules.importable()
@@ -45,9 +44,10 @@ def launch(preset: str | None) -> None:
         if cell_sweeper.swept:
             sys.exit(_finish(overrides))
     except KeyboardInterrupt:
-        cells = cell_sweeper.swept
+        ending.end_what_was_started()
+        cells, (word, code) = cell_sweeper.swept, ending.how()
         done = sum(cell.run.state() == "done" for cell in cells)
-        _stop(f"interrupted: {done} of {len(cells)} cells are done; the same command goes on from here", 130)
+        _stop(f"{word}: {done} of {len(cells)} cells are done; the same command goes on from here", code)
     except (HydraException, OmegaConfBaseException, ValueError, OSError) as error:
         if debug:
             traceback.print_exc()
@@ -61,20 +61,7 @@ def launch(preset: str | None) -> None:
 
 def run_cell(config: DictConfig) -> None:
     """One Hydra job, in whatever process the launcher gives it."""
-    if "Loky" in multiprocessing.current_process().name:
-        _leave_with_the_sweep()
     sweep.run_cell(cell_sweeper.plain(config))
-
-
-@cache
-def _leave_with_the_sweep() -> None:
-    """A joblib worker would outlive a killed sweep, and hold its memory: this one ends within a second."""
-    def watch(parent: int) -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=watch, args=(os.getppid(),), daemon=True).start()
 
 
 def _finish(overrides: Sequence[str]) -> int:

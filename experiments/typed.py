@@ -72,9 +72,12 @@ def report_name(preset: str, overrides: Sequence[str]) -> str:
     whole = ",".join([preset, *changed])
     told = ",".join([preset, *(re.sub(r"^(?:[^=]*[.@/])?([^=]*=)", r"\1", one) for one in changed)])
     name = re.sub(r"[^\w.,=-]+", "-", told)
+    shorter = name[:LONGEST - 7].rpartition(",")[0] if len(name) > LONGEST - 7 else name
     if name == whole and len(name) <= LONGEST and not any("," in one for one in changed):
         return name
-    return f"{name[:LONGEST - 7].rstrip(',-=')},{hashlib.sha256(whole.encode()).hexdigest()[:6]}"
+    if "," not in shorter:
+        shorter = name[:LONGEST - 7].rstrip(",-=")
+    return f"{shorter},{hashlib.sha256(whole.encode()).hexdigest()[:6]}"
 
 
 def _paths(value: str, roots: Sequence[Path]) -> Iterator[str]:

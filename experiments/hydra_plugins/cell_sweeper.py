@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import ending
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
@@ -57,6 +58,8 @@ class CellSweeper(BasicSweeper):
         quiet = [] if alone or swept[0].cfg["env"]["progress"] != "auto" else ["env.progress=false"]
         numbered = [[*job, f"env.cell='[{i}/{len(missing)}]'", *quiet]
                     for i, job in enumerate(missing, 1)]
+        if hasattr(self.launcher, "joblib"):  # its workers ask for the sweep from their start on
+            self.launcher.joblib["initializer"] = ending.leave_with_the_sweep  # pyright: ignore[reportAttributeAccessIssue]
         for first, batch in enumerate(self.split_overrides_to_chunks(numbered, self.max_batch_size)):
             try:
                 self.launcher.launch(batch, initial_job_idx=first * (self.max_batch_size or 0))

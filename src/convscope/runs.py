@@ -94,6 +94,13 @@ def reason(error: BaseException) -> str:
     return text if isinstance(error, (ValueError, OSError, FloatingPointError)) else f"{type(error).__name__}: {text}"
 
 
+def remove_temporaries(folder: Path) -> None:
+    """Removes what `write_bytes` left in a folder where it was killed; for who holds the folder's lock."""
+    for file in folder.glob(".*.tmp"):
+        if file.is_file():
+            file.unlink(missing_ok=True)
+
+
 @dataclass(frozen=True)
 class Run:
     """One cell of a study in a store. `identity` is None where only the folder is known."""
@@ -213,6 +220,7 @@ def perform(run: Run, work: Callable[[Run], Iterable[Row]], *, notes: Mapping[st
             return run.rows()
         try:
             _refuse_folders(run)
+            remove_temporaries(run.folder)  # of a process that was killed: this one holds the lock
             (run.folder / "FAILED").unlink(missing_ok=True)
             write_json(run.folder / "config.json", run.identity)
             with _log(run.folder / "log.txt"), provenance.measured() as measured:

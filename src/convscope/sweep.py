@@ -20,7 +20,7 @@ from convscope import environment, printable, provenance
 from convscope.family import ConfigError, names, whole
 from convscope.naming import called
 from convscope.rows import Row, merge
-from convscope.runs import EditedRun, FullDisk, Run, Store, perform, read_json, reason, write_json
+from convscope.runs import EditedRun, FullDisk, Run, Store, perform, read_json, reason, remove_temporaries, write_json
 from convscope.studies.study import Cell, Study, study
 
 warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)  # a user's letters, drawn as boxes
@@ -191,6 +191,7 @@ def _write(done: Sequence[Cell], folder: Path) -> str:
     arrays = own.arrays(runs)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_name(f".{folder.name}.lock")):  # two commands may end at the same time
+        remove_temporaries(folder)
         known = _read_provenance(folder)
         if (folder / "rows.csv").is_file():
             old_rows, old_arrays = read_report(folder)
