@@ -1,5 +1,6 @@
 """The decoded cache: found again, rebuilt where damaged, safe for two processes, one sentence where it cannot be."""
 
+import dataclasses
 import errno
 import json
 import shutil
@@ -237,3 +238,23 @@ def test_meta_says_what_lies_there(tmp_path):
     meta = json.loads((tmp_path / f"toy-{_toy().fingerprint[:16]}" / "meta.json").read_text())
     assert (meta["name"], meta["kind"], meta["class_names"]) == ("toy", "image", ["a", "b"])
     assert meta["fingerprint"] == _toy().fingerprint
+
+
+def test_notes_belong_to_a_source_not_to_its_pixels(tmp_path):
+    def noted() -> Dataset:
+        return dataclasses.replace(_toy(), notes=("left out 2", "read 3"))
+
+    for _ in range(2):
+        assert _load(tmp_path, noted).notes == ("left out 2", "read 3")
+    assert _load(tmp_path, _toy, parameters={"size": 5}).notes == ()  # the same pixels, of another folder
+    assert _load(tmp_path, noted).notes == ("left out 2", "read 3")
+
+
+@pytest.mark.parametrize("notes", [[1], [None], [["a"]], 5])
+def test_damaged_notes_are_decoded_again(tmp_path, notes):
+    decode = _Decoder()
+    _load(tmp_path, decode)
+    (index,) = (tmp_path / "index").glob("*.json")
+    index.write_text(json.dumps({**json.loads(index.read_text()), "notes": notes}))
+    assert _load(tmp_path, decode).notes == ()
+    assert decode.calls == 2
