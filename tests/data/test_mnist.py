@@ -4,6 +4,7 @@ import gzip
 import os
 import struct
 import sys
+import tracemalloc
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -85,6 +86,44 @@ def test_a_damaged_gzip_file_is_named(tmp_path, tiny):
     content[len(content) // 2] ^= 255
     path.write_bytes(content)
     with pytest.raises(ValueError, match="t10k-images-idx3-ubyte.gz"):
+        mnist.load(roots=[tmp_path], cache=tmp_path / "cache")
+
+
+def _trailing(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.truncate(20 * 2**30)  # zeros, which gzip takes for padding and reads one by one
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_a_file_without_an_end_is_refused_at_once(tmp_path, tiny, suffix):
+    path = _write(tmp_path, tiny, suffix) / f"train-images-idx3-ubyte{suffix}"
+    _trailing(path, path.read_bytes())
+    with pytest.raises(ValueError, match=f"{path.name} is damaged .expected at most 15696 bytes, got 21474836480"):
+        mnist.load(roots=[tmp_path], cache=tmp_path / "cache")
+
+
+def test_a_gzip_bomb_is_unpacked_no_further_than_the_set(tmp_path, tiny, monkeypatch):
+    path = _write(tmp_path, tiny, ".gz") / "train-images-idx3-ubyte.gz"
+    path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()) + bytes(2**27)))  # 128 MiB in 128 KB
+    tracemalloc.start()
+    with pytest.raises(ValueError, match="expected 15696 bytes, got more"):
+        mnist.load(roots=[tmp_path], cache=tmp_path / "cache")
+    assert tracemalloc.get_traced_memory()[1] < 2**23
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize(("make", "sentence"), [
+    (lambda path: path.symlink_to("/dev/zero"), "must be a file, got a pipe or device"),
+    (os.mkfifo, "must be a file, got a pipe or device"),
+    (lambda path: path.symlink_to("/nowhere"), "is a link that leads nowhere"),
+    (lambda path: path.mkdir(), "must be a file, got a folder"),
+])
+def test_what_is_no_file_is_named(tmp_path, tiny, make, sentence):
+    path = _write(tmp_path, tiny) / "t10k-labels-idx1-ubyte"
+    path.unlink()
+    make(path)
+    with pytest.raises(ValueError, match=f"{path.name} {sentence}"):
         mnist.load(roots=[tmp_path], cache=tmp_path / "cache")
 
 

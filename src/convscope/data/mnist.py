@@ -10,11 +10,12 @@ from filelock import FileLock
 
 from convscope.data.cache import Listing, cached
 from convscope.data.dataset import Dataset, Part, assemble
-from convscope.data.roots import absent
+from convscope.data.roots import absent, check_file
 
 VERSION = 1
 KIND = "image"
 EXPECTED = {"train": 60_000, "test": 10_000}
+SPARE = 2**20  # bytes by which a file may be larger than what it holds
 FILES = {"train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
          "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")}
 
@@ -39,7 +40,7 @@ def _find(roots: Sequence[Path], cache: Path) -> Listing | None:
     """The four files of the first folder that has any of them; raises FileNotFoundError where others are missing."""
     for folder in (root / "MNIST" / "raw" for root in [*roots, cache / "download"]):
         wanted = [name for pair in FILES.values() for name in pair]
-        files = [next((f for f in (folder / name, folder / f"{name}.gz") if f.is_file()), None) for name in wanted]
+        files = [next((f for f in (folder / name, folder / f"{name}.gz") if check_file(f)), None) for name in wanted]
         present = [file for file in files if file is not None]
         if len(present) == len(wanted):
             return Listing.of(folder, present)
@@ -63,11 +64,15 @@ def read_idx(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     """uint8 array of this shape from an idx file; ValueError where magic, shape or length is another."""
     header = 4 + 4 * len(shape)
     expected = header + int(np.prod(shape))
+    if (size := path.stat().st_size) > expected + SPARE:  # gzip would read on through what follows its end
+        raise ValueError(f"{path} is damaged (expected at most {expected} bytes, got {size}); fetch it again")
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             content = file.read(expected + 1)  # bounded, whatever a crafted file would unpack to
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ValueError(f"{path} is truncated or damaged ({error}); fetch it again") from error
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read ({error.strerror or error})") from error
     magic = bytes([0, 0, 8, len(shape)])
     if content[:4] != magic:
         raise ValueError(f"{path} must be an idx file that begins with {magic.hex()}, got "
