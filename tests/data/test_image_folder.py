@@ -144,6 +144,19 @@ def test_transparent_parts_are_white(tmp_path):
     assert np.all(_one(tmp_path / "p", palette, 3, transparency=0) == 255)
 
 
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_transparent_images_are_laid_on_white_strip_by_strip(monkeypatch, mode, channels):
+    monkeypatch.setattr(image_folder, "STRIP", 7)
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 31, 4), dtype=np.uint8)).convert(mode)
+    if mode == "P":
+        image.info["transparency"] = 5
+    whole, colour = image.convert("RGBA"), "L" if channels == 1 else "RGB"
+    whole = Image.alpha_composite(Image.new("RGBA", whole.size, "white"), whole).convert(colour)
+    square = np.asarray(whole)[4:35].reshape(31, 31, channels).transpose(2, 0, 1)
+    assert np.array_equal(image_folder._square(image, 31, channels), square)
+
+
 def test_sixteen_bits_become_eight(tmp_path):
     deep = (np.arange(64, dtype=np.uint16).reshape(8, 8) * 1000)
     assert np.array_equal(_one(tmp_path, Image.fromarray(deep), 1)[0], deep // 256)

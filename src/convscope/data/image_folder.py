@@ -27,6 +27,7 @@ from convscope.family import Fraction
 VERSION = 2
 KIND = "image"
 REMEDY = "mend or remove {it}, or leave {it} out with data.skip_unreadable=true"
+STRIP = 256  # rows
 Side = Annotated[int, "at least 1 and at most 10000"]
 Bits = Annotated[int, "at least 8 and at most 16"]
 
@@ -175,12 +176,22 @@ def _square(image: Image.Image, size: int, channels: int) -> np.ndarray:
     left, top = (image.width - side) // 2, (image.height - side) // 2
     if image.width != image.height:  # first: what follows looks at one pixel at a time, and copies
         image = image.crop((left, top, left + side, top + side))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     mode = "L" if channels == 1 else "RGB"
-    image = image if image.mode == mode else image.convert(mode)
+    if image.has_transparency_data:
+        image = _on_white(image, mode)
+    elif image.mode != mode:
+        image = image.convert(mode)
     if side != size:
         image = image.resize((size, size), Image.Resampling.LANCZOS)
     pixels = np.asarray(image)
     return pixels[None].copy() if channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def _on_white(image: Image.Image, mode: str) -> Image.Image:
+    """A transparent image on white, strip by strip: each of the steps makes a copy."""
+    laid = Image.new(mode, image.size)
+    for top in range(0, image.height, STRIP):
+        part = image.crop((0, top, image.width, min(top + STRIP, image.height))).convert("RGBA")
+        white = Image.new("RGBA", part.size, "white")
+        laid.paste(Image.alpha_composite(white, part).convert(mode), (0, top))
+    return laid
