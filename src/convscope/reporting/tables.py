@@ -169,7 +169,7 @@ def markdown(table: Table) -> str:
 
 def escaped(text: str) -> str:
     """A text as markdown shows it, on one line, whatever it holds."""
-    return " ".join(_plain(text).split()).translate(_MARKDOWN | {ord(c): f"\\{c}" for c in "[]#>_"})
+    return " ".join(printable.line(text).split()).translate(_MARKDOWN | {ord(c): f"\\{c}" for c in "[]#>_"})
 
 
 def pipes(frame: "pd.DataFrame", sides: Sequence[str]) -> str:
