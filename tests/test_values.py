@@ -43,6 +43,7 @@ def test_what_fits(annotation, value, found):
     ("list[Ratio]", [2, 2.0], "(2.0 stands there twice)"), ("list[str]", [1], "it must be a list of texts, got [1]"),
     ("tuple[int, ...]", "ab", "it must be a list of whole numbers, got 'ab'"),
     ("dict[Way, Count]", {"c": 1}, "it.c must be one of a, b, got 'c'"),
+    ("dict[Way, Count]", {"c": 0}, "it.c must be one of a, b, got 'c'"),
     ("dict[Way, Count]", {"a": 0}, "it.a must be a whole number, at least 1, got 0"),
     ("int | dict[Way, dict[Way, Count]]", {"a": {"b": "x"}}, "it.a.b must be a whole number, at least 1, got 'x'"),
     ("int | dict[Way, Count]", "x", "it must be a whole number or a mapping, got 'x'"),

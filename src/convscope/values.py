@@ -141,7 +141,8 @@ class Checker:
         found = {}
         for key, given in value.items():
             try:
-                found[self._fit(parts[0], key)] = self._fit(parts[1], given)
+                fitting = self._fit(parts[0], key)
+                found[fitting] = self._fit(parts[1], given)
             except _Unfit as wrong:
                 raise _Unfit(wrong.expected, wrong.got, f".{key}{wrong.at}") from None
         return found

@@ -285,7 +285,7 @@ def test_a_truncated_archive_is_refused_wherever_it_is_cut(tmp_path, name):
 
 def test_a_changed_archive_is_refused_even_where_it_unpacks(tmp_path):
     plain = _tar(tmp_path / "plain.tar", _files(_long(), _long(100))).read_bytes() + bytes(2**20)  # padding, unread
-    content = gzip.compress(plain, compresslevel=0)
+    content = gzip.compress(plain, compresslevel=0, mtime=0)
     (tmp_path / "own.tar.gz").write_bytes(content)
     assert len(_load(tmp_path).splits["train"]) == 400
     (tmp_path / "own.tar.gz").write_bytes(content.replace(b"place 7 ", b"palce 7 ", 1))  # still a good csv
@@ -297,7 +297,7 @@ def test_a_changed_archive_is_refused_even_where_it_unpacks(tmp_path):
 
 
 def test_what_is_no_archive_is_refused(tmp_path):
-    for content in (b"", b"<html>404</html>" * 100, b"\x1f\x8b<html>", gzip.compress(b"a csv, not a tar" * 100)):
+    for content in (b"", b"<html>404</html>" * 100, b"\x1f\x8b<html>", gzip.compress(b"a csv, not a tar" * 100, mtime=0)):
         (tmp_path / "own.tar.gz").write_bytes(content)
         assert _refused(tmp_path).startswith(f"{tmp_path / 'own.tar.gz'} is truncated or no tar archive (")
 

@@ -46,7 +46,7 @@ def mine(tmp_path: Path, content: str | bytes) -> Path:
 ])
 def test_a_csv_is_read(tmp_path: Path, content: str) -> None:
     file, packed = mine(tmp_path, content), tmp_path / "mine.csv.gz"
-    packed.write_bytes(gzip.compress(content.encode()))
+    packed.write_bytes(gzip.compress(content.encode(), mtime=0))
     for one in (file, packed):
         times, values = read_csv(one)
         assert times.dtype == "datetime64[s]" and values.dtype == np.float64
@@ -132,7 +132,7 @@ def test_refuses_a_setting_that_does_not_fit(tmp_path: Path, names: dict, senten
 def test_refuses_bytes_and_archives(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="mine.csv line 4: byte 12 is not UTF-8"):
         read_csv(mine(tmp_path, DAYS.encode().replace(b"3.5", b"\xff")))
-    packed, file = bytearray(gzip.compress(DAYS.encode())), tmp_path / "mine.csv.gz"
+    packed, file = bytearray(gzip.compress(DAYS.encode(), mtime=0)), tmp_path / "mine.csv.gz"
     damaged = packed.copy()
     damaged[10] |= 6  # the first block is of a kind that is not
     for content in (packed[:-12], packed[:20], damaged, DAYS.encode()):

@@ -52,7 +52,7 @@ def pictures(folder: Path, **counts: int) -> Path:
     return folder
 
 
-TIMED = list(COMMANDS)[::5]  # by a Python of their own; the others save its start
+TIMED = list(COMMANDS)[::8]  # by a Python of their own; the others save its start
 
 
 @pytest.fixture(scope="module")

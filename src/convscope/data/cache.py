@@ -125,7 +125,8 @@ def _read(entry: Path, name: str) -> Dataset | None:
             for array in arrays[1:]:
                 array.setflags(write=False)
             splits[split] = Split(*arrays, kind=meta["kind"])
-        if "train" not in splits or set(splits) != {file.name[:-8] for file in entry.glob("*_ids.npy")}:
+        there = {file.name.removesuffix("_ids.npy") for file in entry.glob("*_ids.npy")}
+        if meta["kind"] not in NOUNS or "train" not in splits or set(splits) != there:
             return None
         if any(len({*map(len, (part.stored, part.y, part.ids))}) > 1 or part.y.max() >= len(meta["class_names"])
                for part in splits.values()):
