@@ -31,7 +31,8 @@ def _write(root: Path, tiny, suffix: str = "") -> Path:
     for split, (images, labels) in tiny.items():
         for kind, array in (("images-idx3", images), ("labels-idx1", labels.astype(np.uint8))):
             content = struct.pack(f">I{array.ndim}I", 0x800 + array.ndim, *array.shape) + array.tobytes()
-            (folder / f"{NAMES[split]}-{kind}-ubyte{suffix}").write_bytes(gzip.compress(content, mtime=0) if suffix else content)
+            packed = gzip.compress(content, mtime=0) if suffix else content
+            (folder / f"{NAMES[split]}-{kind}-ubyte{suffix}").write_bytes(packed)
     return folder
 
 

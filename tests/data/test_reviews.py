@@ -297,7 +297,8 @@ def test_a_changed_archive_is_refused_even_where_it_unpacks(tmp_path):
 
 
 def test_what_is_no_archive_is_refused(tmp_path):
-    for content in (b"", b"<html>404</html>" * 100, b"\x1f\x8b<html>", gzip.compress(b"a csv, not a tar" * 100, mtime=0)):
+    for content in (b"", b"<html>404</html>" * 100, b"\x1f\x8b<html>",
+                    gzip.compress(b"a csv, not a tar" * 100, mtime=0)):
         (tmp_path / "own.tar.gz").write_bytes(content)
         assert _refused(tmp_path).startswith(f"{tmp_path / 'own.tar.gz'} is truncated or no tar archive (")
 

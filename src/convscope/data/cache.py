@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from filelock import FileLock
 
-from convscope.data.dataset import Dataset, Split
+from convscope.data.dataset import NOUNS, Dataset, Split
 
 FORMAT = 1
 LOADERS = Path(__file__).parent
