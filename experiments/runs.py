@@ -58,9 +58,9 @@ def show(run: Run) -> None:
 
 
 def remove(runs: list[Run], yes: bool) -> None:
-    print(*map(line, runs), sep="\n")
     if not runs:
-        sys.exit("no run matches")
+        raise ValueError("no run matches")
+    print(*map(line, runs), sep="\n")
     try:
         sure = yes or input(f"remove these {len(runs)} runs? [y/N] ").strip().lower() in ("y", "yes")
     except (EOFError, KeyboardInterrupt):

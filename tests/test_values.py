@@ -21,6 +21,7 @@ def check(annotation: str, value):
     ("bool", True, True),
     ("Ratio", 1, 1.0), ("Both", 4, 4), ('Annotated[float, "between 0 and 1"]', 1, 1.0), ("Way", "b", "b"),
     ('Literal["auto", True, False]', True, True), ("list[Way]", ["b", "a"], ("b", "a")), ("list[Count]", [3], (3,)),
+    ("set[Way]", [], ()), ("set[Way]", ["b", "a"], ("b", "a")),
     ("tuple[int, ...]", [2, 2], (2, 2)), ("tuple[int, ...]", [], ()), ("tuple", [1, "x"], (1, "x")),
     ("int | dict[Way, Count]", {"a": 3}, {"a": 3}), ("int | dict[Way, Count]", 7, 7),
     ("dict[Way, int | dict[Way, int]]", {"a": {"b": 1}, "b": 2}, {"a": {"b": 1}, "b": 2})])
@@ -40,6 +41,10 @@ def test_what_fits(annotation, value, found):
     ("list[Way]", [], "it must be a list of some of a, b, got []"), ("list[Way]", "a", "some of a, b, got 'a'"),
     ("list[Way]", ["a", "b", "a"], "it must be a list that names each thing once (a stands there twice), got ['a',"),
     ("list[Count]", [1, 0], "it must be a list of whole numbers, at least 1, got [1, 0]"),
+    ("set[Count]", [2, 1, 2], "it must be a list that names each thing once (2 stands there twice), got [2, 1, 2]"),
+    ("set[Count]", [0], "it must be a list of whole numbers, at least 1, got [0]"),
+    ("int", 2**63, "it must be a whole number of at most 18 digits"), ("list[int]", [10**5000], "thousands of digits"),
+    ("float", 10**400, "it must be a number of at most 18 digits"), ("float", "x" * 999, f"got '{'x' * 119}…"),
     ("list[Ratio]", [2, 2.0], "(2.0 stands there twice)"), ("list[str]", [1], "it must be a list of texts, got [1]"),
     ("tuple[int, ...]", "ab", "it must be a list of whole numbers, got 'ab'"),
     ("dict[Way, Count]", {"c": 1}, "it.c must be one of a, b, got 'c'"),

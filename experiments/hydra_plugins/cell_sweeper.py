@@ -51,6 +51,8 @@ class CellSweeper(BasicSweeper):
                    if cell.run.state() != "done" or not cell.mirrored]
         if swept[0].cfg["env"]["plan"] or not missing:
             return
+        if "Slurm" not in str(self.config.hydra.launcher.get("_target_")):  # its nodes may have what this one lacks
+            sweep.check_device(swept)
         sweep.say(f"{len(cells)} cells, {len(cells) - len(missing)} done, {len(missing)} to run")
         Path(self.config.hydra.sweep.dir).mkdir(parents=True, exist_ok=True)
         # Progress bars of several processes on one terminal would overwrite each other.

@@ -35,10 +35,6 @@ def check(cfg: Mapping[str, Any]) -> None:
     if root is not None and not Path(root).expanduser().is_dir():
         raise ConfigError(f"env.data_root: expected a folder to look for data in, found none at {root!r}; null leaves "
                           "it out")
-    if env["device"] == "cuda":
-        from convscope.training import machine
-
-        machine.device(env)
 
 
 def _folder(key: str, value: Any, default: str) -> None:

@@ -84,8 +84,10 @@ def read_csv(path: Path) -> list[Row]:
                     rows.append(_row(cells))
                 except (ValueError, RecursionError) as error:
                     raise ValueError(f"{path}, line {reader.line_num}: not a row: {error}") from None
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise ValueError(f"{path}, line {reader.line_num + 1}: no text of csv: {error}") from None
+        except csv.Error as error:
+            raise ValueError(f"{path}, line {reader.line_num + 1}: no csv: {error}") from None
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{path}: no csv in UTF-8: {error}") from None
     return rows
 
 

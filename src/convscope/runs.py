@@ -74,10 +74,10 @@ def write_json(path: Path, value: Any) -> None:
 
 def read_json(path: Path) -> dict[str, Any]:
     """The mapping that a file holds; raises ValueError, one sentence, for a file that holds anything else."""
+    if not path.is_file():  # a named pipe would be waited for, a device never ends
+        raise ValueError(f"{path} is {'no file' if path.exists() else 'missing'}")
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ValueError(f"{path} is missing") from None
     except (ValueError, OSError, RecursionError) as error:
         why = "it nests too deep" if isinstance(error, RecursionError) else getattr(error, "strerror", None) or error
         raise ValueError(f"{path} is damaged: {why}") from None
@@ -147,10 +147,14 @@ class Run:
             expected = read_json(self.folder / "DONE")
             found = self._checksums()
             wrong = {name for name in {*expected, *found} if expected.get(name) != found.get(name)}
-            if not wrong and run_id(self.study, self.config()) != self.id:
-                wrong.add("config.json")
         except (ValueError, OSError):
             return ["DONE"]
+        try:
+            known = run_id(self.study, self.config()) == self.id
+        except (ValueError, RecursionError):
+            known = False
+        if not wrong and not known:
+            wrong.add("config.json")
         return sorted(wrong)
 
     def finish(self) -> None:

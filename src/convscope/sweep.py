@@ -41,6 +41,14 @@ def check(cfg: Mapping[str, Any]) -> Cell:
         raise ConfigError(f"the config lacks {error}; every preset in configs/ shows what it needs") from None
 
 
+def check_device(cells: Iterable[Cell]) -> None:
+    """Raises ValueError where a cell wants a GPU that this machine does not have."""
+    for env in {cell.env["device"]: cell.env for cell in cells if cell.env["device"] == "cuda"}.values():
+        from convscope.training import machine
+
+        machine.device(env)
+
+
 def run_cell(cfg: Mapping[str, Any]) -> None:
     """Runs one cell and stores it. A failure is recorded and told in one line, so that the sweep goes on.
 

@@ -127,6 +127,24 @@ def test_a_damaged_cache_is_rebuilt(tmp_path, damage):
     assert not list(tmp_path.glob(".*"))  # nothing temporary stays
 
 
+@pytest.mark.parametrize("change", [
+    {"splits": {}}, {"splits": []}, {"splits": None}, {"class_names": []}, {"class_names": 5}, {"kind": "nope"},
+    {"drop": "test"}, {"drop": "train"}, {"swap": True}])
+def test_an_entry_whose_meta_says_something_else_is_rebuilt(tmp_path, change):
+    decode = _Decoder()
+    first = _load(tmp_path, decode)
+    (file,) = tmp_path.glob("toy-*/meta.json")
+    meta = json.loads(file.read_text())
+    if "drop" in change:
+        del meta["splits"][change["drop"]]
+    elif "swap" in change:
+        meta["splits"]["train"], meta["splits"]["test"] = meta["splits"]["test"], meta["splits"]["train"]
+    else:
+        meta |= change
+    file.write_text(json.dumps(meta))
+    assert _same(_load(tmp_path, decode), first) and decode.calls == 2
+
+
 def test_what_a_killed_process_left_does_not_disturb(tmp_path):
     left = tmp_path / ".toy.building" / "new"
     left.mkdir(parents=True)

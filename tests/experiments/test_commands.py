@@ -262,7 +262,7 @@ def test_removing_asks_and_never_takes_everything(store, manage, command):
     assert manage(store, "remove", "--yes")[0] != 0 and len(runs(store)) == 2
     code, out = manage(store, "remove", one.id, answer="n")
     assert code == "nothing removed" and "remove these 1 runs? [y/N]" in out and one.id in out
-    assert manage(store, "remove", "--state", "failed", "--yes")[0] == "no run matches"
+    assert manage(store, "remove", "--state", "failed", "--yes")[0] == "convscope: no run matches"
     asked = command("runs.py", "remove", one.id, cwd=store)  # nobody is there to answer
     assert asked.code != 0 and len(asked.lines) == 1 and len(runs(store)) == 2
     assert manage(store, "remove", one.id, answer="y")[0] == 0

@@ -1,6 +1,9 @@
 """Tables as csv, markdown, LaTeX and in a terminal: small golden texts, escapes, refusals."""
 
+import csv
+import io
 import math
+import re
 import subprocess
 import sys
 
@@ -70,6 +73,27 @@ def test_every_special_character_is_escaped():
     assert markdown(table).splitlines()[2] == r"| p\`q\<r |    a&b_c% |"
     lines = markdown(Table("t", "a\nb", pd.DataFrame({"x\ny": ["1\n2"]}, ["p\nq"]))).splitlines()
     assert lines == ["|     |   x y |", "|:----|------:|", "| p q |   1 2 |", "", "a b"]
+
+
+def test_nothing_that_a_reader_opens_is_active(tmp_path):
+    """A class name is anybody's: no formula in a spreadsheet, no link, picture or control character."""
+    bad = ["=1+1", "@SUM(1)", "+cmd|' /C calc'!A0", "-2+3", "\t=1", "![x](http://a/b.png)", "<script>", "\x1b[2J"]
+    fine = ["-0.5", "+3", "-", "a=1"]
+    frame = pd.DataFrame({"=head": [*bad, *fine]}, [*bad, *fine])
+    for path in write(Table("t", "[link](http://a)", frame, index_name="@name"), tmp_path):
+        text = path.read_text()
+        if path.suffix == ".csv":
+            cells = [cell for line in csv.reader(io.StringIO(text)) for cell in line]
+            active = [cell for cell in cells if cell.lstrip()[:1] in set("=+-@")]
+            assert active == [one for one in fine[:3] for _ in "ab"]
+            assert cells[:2] == ["'@name", "'=head"]
+        else:
+            assert all(line.isprintable() for line in text.splitlines())
+        if path.suffix == ".md":
+            assert re.search(r"(?<!\\)[\[<]", text) is None
+    for name in ("a#b", "a(b)", "a%b", "a\x1b"):
+        with pytest.raises(ValueError, match="a table's name is a file's name"):
+            Table(name, "c", pd.DataFrame({"x": [1]}))
 
 
 def test_a_bracket_or_star_that_begins_a_line_is_no_argument_of_the_line_before():

@@ -104,7 +104,7 @@ def test_every_attribution_of_images_is_in_the_preset(compose, tmp_path):
 
 @pytest.mark.parametrize(("overrides", "sentence"), [
     (("model=decision_tree",), "attribution_truth looks into networks, decision_tree is none"),
-    (("images=0",), "images must be a whole number, at least 1, got 0"),
+    (("images=0",), "images must be a whole number, at least 1 and at most 10000, got 0"),
     (("methods.grad_cham={}",), "no grad_cham in attribution"),
     (("methods.occlusion.window=0",), "occlusion: window must be a whole number, at least 1, got 0"),
     (("methods=null",), "methods must be a mapping of names of attribution to their settings, got None")])

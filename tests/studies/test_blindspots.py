@@ -142,8 +142,8 @@ def changed(cfg: dict, key: str, value) -> dict:
     return found
 
 
-CHANGES = {"seed": 1, "signal.amplitude": 0.2, "model.width": 1.0, "fit.lr": 0.3, "fit.iterations": 5, "fit.n_train": 9,
-           "fit.precision": "bf16", "normalise": False, "data.copies": 2, "baseline_fit.lr": 0.3,
+CHANGES = {"seed": 1, "signal.amplitude": 0.2, "model.width": 1.0, "fit.lr": 0.3, "fit.iterations": 5,
+           "fit.n_train": 90, "fit.precision": "bf16", "normalise": False, "data.copies": 2, "baseline_fit.lr": 0.3,
            "baseline_fraction": 0.5, "condition.name": "blank"}
 OF_A_NETWORK = set(CHANGES) - {"baseline_fit.lr", "baseline_fraction"}
 OF_A_SHALLOW_ONE = {"seed", "signal.amplitude", "baseline_fit.lr", "baseline_fraction", "data.copies",

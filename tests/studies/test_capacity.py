@@ -64,7 +64,7 @@ def test_report(cell):
     (("input_shape=[3,32,32]",), "input_shape and n_classes come together"),
     (("input_shape=[3,-2]", "n_classes=4"), "each of input_shape must be a whole number, at least 1, got -2"),
     (("input_shape=5", "n_classes=4"), "input_shape must be a list of whole numbers, such as [3,224,224], got 5"),
-    (("input_shape=[3,32,32]", "n_classes=0"), "n_classes must be a whole number, at least 1, got 0"),
+    (("input_shape=[3,32,32]", "n_classes=0"), "n_classes must be a whole number, at least 2, got 0"),
     (("data=xor",), "the model alexnet is for image data; xor is table data"),
     (("max_samples=1",), "max_samples must be a whole number, at least 2, got 1")])
 def test_refuses_in_one_sentence(compose, tmp_path, overrides, sentence):

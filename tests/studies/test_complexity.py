@@ -115,10 +115,10 @@ def test_ledger_has_every_cell_of_the_papers_table(cell):
 
 @pytest.mark.parametrize(("overrides", "sentence"), [
     (("data=xor", "seed=-1"), "seed must be a whole number, at least 0, got -1"),
-    (("data=xor", "samples.csg=1"), "at least 2, or such as {toys: 100, others: 1000}, got 1"),
-    (("data=xor", "sizes=5"), "sizes must be a list of whole numbers, at least 2, got 5"),
-    (("data=xor", "sizes=[1]"), "sizes must be a list of whole numbers, at least 2, got [1]"),
-    (("data=xor", "samples=300"), "samples.thresholds must be a whole number of samples, at least 2"),
+    (("data=xor", "samples.csg=1"), "samples.csg must be a whole number, at least 2 and at most 10000000 or a mapping"),
+    (("data=xor", "sizes=5"), "sizes must be a list of whole numbers, at least 2 and at most 10000000, got 5"),
+    (("data=xor", "sizes=[1]"), "sizes must be a list of whole numbers, at least 2 and at most 10000000, got [1]"),
+    (("data=xor", "samples=300"), "samples must be a mapping, got 300"),
     (("data=xor", "+signal=noise"), "complexity has no parameter signal"),
     (("data=xor", "csg.neighbours=5"), "csg has no parameter neighbours"),
     (("data=xor", "thresholds.max_samples=5"), "max_samples is set at run time"),

@@ -77,7 +77,7 @@ def test_report(cell):
     (("data=xor", "ratios=[5,5]"), "ratios must be a list that names each thing once (5.0 stands there twice)"),
     (("data=xor", "methods=[none,smote,none]"), "methods must be a list that names each thing once (none stands"),
     (("data=xor", "methods=[]"), "methods must be a list of some of none, random_over"),
-    (("data=xor", "repeats=0"), "repeats must be a whole number, at least 1, got 0")])
+    (("data=xor", "repeats=0"), "repeats must be a whole number, at least 1 and at most 1000, got 0")])
 def test_refuses_in_one_sentence(compose, tmp_path, overrides, sentence):
     with pytest.raises((ConfigError, ValueError)) as error:
         sweep.check(compose(*overrides, preset="resampling", runs=tmp_path))

@@ -154,5 +154,5 @@ def test_images_are_for_another_study(compose, tmp_path):
 
 def test_an_example_that_there_is_not(compose, tmp_path):
     cfg = compose(*SERIES, "analyses=[example]", "example=999", preset="tsviz", runs=tmp_path)
-    sweep.run_cell(cfg)
-    assert "example must be one of the 142 test inputs, 0..141, got 999" in sweep.check(cfg).run.failure()
+    with pytest.raises(ConfigError, match=r"example must be one of the 142 test inputs, 0\.\.141, got 999"):
+        sweep.check(cfg)  # before anything is trained

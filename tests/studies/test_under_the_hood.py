@@ -200,7 +200,7 @@ def test_weights_that_do_not_fit_or_are_not_there(compose, pictures, weights, tm
     (("data=xor", "model=mlp"), "under_the_hood is for images, xor is table data; take digits, or images of your own"),
     (("+signal=noise",), "under_the_hood has no parameter signal"),
     (("model=decision_tree",), "under_the_hood looks into networks, decision_tree is none"),
-    (("samples=5",), "samples must be a whole number, at least 20, got 5")])
+    (("samples=5",), "samples must be a whole number, at least 20 and at most 10000, got 5")])
 def test_refuses_in_one_sentence(compose, tmp_path, overrides, sentence):
     with pytest.raises((ConfigError, ValueError)) as error:
         sweep.check(compose(*overrides, preset="under_the_hood", runs=tmp_path))

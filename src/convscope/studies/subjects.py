@@ -30,6 +30,10 @@ class Parts:
     kind: str = "measure"
     shape: Shape | None = None
 
+    def __post_init__(self) -> None:
+        if self.data is not None and (kind := self.data.method.constants.get("KIND")):  # known without loading it
+            self._check_kind(kind)
+
     @property
     def data_label(self) -> str:
         return data_label(self.data) if self.data else self.shape.label if self.shape else "no data"
@@ -47,8 +51,7 @@ class Parts:
         if self.data is None:
             return self.shape
         dataset = load_bound(self.data, env, seed=self.seed)
-        for key, part in self.parts.items():
-            check_serves(key, part, dataset.kind, self.data.name)
+        self._check_kind(dataset.kind)
         return dataset
 
     def identity(self, data: Any) -> dict[str, Any]:
@@ -56,3 +59,7 @@ class Parts:
         named = (data_identity(self.data, data, seed=self.seed) if self.data
                  else {"name": self.data_label, "fingerprint": "no data are read"})
         return {"data": named, **{key: part.identity() for key, part in self.parts.items()}, "seed": self.seed}
+
+    def _check_kind(self, kind: str) -> None:
+        for key, part in self.parts.items():
+            check_serves(key, part, kind, self.data.name if self.data else "")

@@ -4,6 +4,7 @@ One cell counts one network on one data set's inputs, three ways, and finds the 
 holds as many bits as the data need: the paper's model warehouse. Nothing is trained.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Annotated, Any
@@ -22,6 +23,7 @@ PARTS = ("data", "model", "input_shape", "n_classes")
 # How the paper can be read: its four rules, its algorithm, and the algorithm as printed.
 MODES: Mapping[str, Mapping[str, Any]] = {
     "rules": {}, "algorithm1": {"mode": "algorithm1"}, "literal": {"mode": "algorithm1", "output_bits": "sum"}}
+LARGEST = 2 * 10**9  # weights, and values of an input: 8 GB
 
 
 def run(cell: Cell, *, max_samples: Annotated[int, "at least 2"]) -> Iterator[Row]:
@@ -54,6 +56,20 @@ def run(cell: Cell, *, max_samples: Annotated[int, "at least 2"]) -> Iterator[Ro
             yield row(metric, value, unit, **at, method="match")
 
 
+def check(cell: Cell) -> None:
+    """Refuses inputs that the network cannot take, and what fits no memory: it is built without any."""
+    import torch
+
+    values = math.prod(cell.dataset.input_shape)
+    if values > LARGEST:
+        raise ConfigError(f"an input must have at most {LARGEST:,} values, got {values:,}; take a smaller input_shape")
+    with torch.device("meta"), seeded(0, "init"):
+        weights = sum(weight.numel() for weight in _build(cell).parameters())
+    if weights > LARGEST:
+        raise ConfigError(f"{cell.subject.model_label} would have {weights:,} weights on inputs of {values:,} "
+                          f"values, at most {LARGEST:,} can be counted; take a smaller network or input")
+
+
 def subject(cfg: Mapping[str, Any]) -> Parts:
     """A network, and what it takes: a data set's inputs, or inputs of a given shape without data."""
     model, seed = bind("models", cfg["model"]), whole("seed", cfg["seed"])
@@ -67,7 +83,7 @@ def subject(cfg: Mapping[str, Any]) -> Parts:
     if not isinstance(sizes, (list, tuple)) or not sizes:
         raise ConfigError(f"input_shape must be a list of whole numbers, such as [3,224,224], got {sizes!r}")
     shape = Shape(tuple(whole("each of input_shape", size, least=1) for size in sizes),
-                  whole("n_classes", classes, least=1))
+                  whole("n_classes", classes, least=2))
     return Parts(data=None, shape=shape, parts={"model": model}, seed=seed)
 
 

@@ -20,6 +20,7 @@ from convscope.rows import Row
 from convscope.studies.study import Cell
 from convscope.studies.subjects import Parts
 from convscope.training.recipe import Recipe, read_recipe
+from convscope.values import Checker
 
 VERSION = 1
 PARTS = ("data", "embedding", "samples", "thresholds", "csg",
@@ -29,8 +30,9 @@ PLOTTED = 500  # points of a 2-D set that are kept for its picture
 UNITS = {"thresholds": {"complexity_bits": "bits", "exact_bits": "bits", "thresholds": "label changes", "ratio": "",
                         "upper_bound_bits": "bits"}, "csg": {"csg": ""}}
 
-LARGEST = 10_000_000  # samples: far beyond what is measured within hours
-Size = Annotated[int, "at least 2 and at most 10000000"]
+Size = Annotated[int, "at least 2 and at most 10000000"]  # far beyond what is measured within hours
+COUNT = 'Annotated[int, "at least 2 and at most 10000000"]'
+SAMPLES = f'dict[Literal["thresholds", "csg"], {COUNT} | dict[Literal["toys", "others"], {COUNT}]]'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,19 +85,24 @@ def subject(cfg: Mapping[str, Any]) -> Measured:
     """A data set, an embedding, both measures, and the network whose penultimate layer embeds, if it does."""
     data, embedding = bind("data", cfg["data"]), bind("embeddings", cfg["embedding"])
     measures = {name: bind("complexity", {"name": name, **part(cfg, name)}) for name in ("thresholds", "csg")}
+    network = read_recipe(cfg) if "features" in embedding.method.runtime else None
+    if network is not None and network.fit is None:
+        raise ConfigError(f"{embedding.name} takes the features of a network, {network.model.name} is none; choose a "
+                          "network as model")
     return Measured(data=data, parts={"embedding": embedding, **measures}, seed=whole("seed", cfg["seed"]),
-                    headline={name: _count(cfg["samples"], name, data) for name in measures},
-                    network=read_recipe(cfg) if "features" in embedding.method.runtime else None)
+                    headline=_headline(cfg["samples"], data), network=network)
 
 
-def _count(samples: Any, measure: str, data: Bound) -> int:
-    """A measure's number of samples: one for all data, or one for toys, which a seed draws, and one for others."""
-    given = samples.get(measure) if isinstance(samples, Mapping) else None
-    count = given.get("toys" if drawn(data) else "others") if isinstance(given, Mapping) else given
-    if isinstance(count, bool) or not isinstance(count, int) or not 2 <= count <= LARGEST:
-        raise ConfigError(f"samples.{measure} must be a whole number of samples, from 2 to {LARGEST}, or such "
-                          f"as {{toys: 100, others: 1000}}, got {given!r}")
-    return count
+def _headline(samples: Any, data: Bound) -> dict[str, int]:
+    """Each measure's number of samples: one for all data, or one for toys, which a seed draws, and one for others."""
+    found = Checker({}, bind).value("samples", SAMPLES, samples)
+    if missing := {"thresholds", "csg"} - set(found):
+        raise ConfigError(f"samples must name thresholds and csg, got no {missing.pop()}")
+    kind = "toys" if drawn(data) else "others"
+    lacking = [measure for measure, given in found.items() if isinstance(given, Mapping) and kind not in given]
+    if lacking:
+        raise ConfigError(f"samples.{lacking[0]} needs a number for {kind}, got {dict(found[lacking[0]])}")
+    return {measure: given[kind] if isinstance(given, Mapping) else given for measure, given in found.items()}
 
 
 def _axes(cell: Cell) -> dict[str, Any]:
