@@ -90,7 +90,7 @@ def _read(output: Any, score: Score) -> Tensor:
                              f"{_first_line(error)}") from error
     else:
         named = not isinstance(output, tuple) or isinstance(score, str)
-        parts: dict[Any, Any] = dict(_parts(output) if named else enumerate(output))  # a named tuple has places too
+        parts: dict[Any, Any] = _parts(output) if named else dict(enumerate(output))  # a named tuple has places too
         if score not in parts and not hasattr(output, str(score)):
             raise ValueError(f"the model's output has no {score!r}, it is {described(output)}; "
                              f"{_advice(output, None)}")

@@ -174,3 +174,33 @@ def test_a_plain_record() -> None:
     found = capacity_bits(mlp(), (2,))
     assert isinstance(found, Capacity) and found.total == sum(layer.capacity for layer in found.layers) == 12
     assert [layer.name for layer in found.layers] == ["0", "2"]
+
+
+class NormAct(nn.BatchNorm2d):
+    """As timm's: a batch norm that holds its activation."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__(features)
+        self.drop, self.act = nn.Identity(), nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.act(self.drop(nn.functional.batch_norm(
+            x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.1, self.eps)))
+
+
+@pytest.mark.parametrize(("layer", "norm", "shape"), [
+    (nn.ConvTranspose1d(2, 4, 3, bias=False), nn.BatchNorm1d(4), (2, 8)),
+    (nn.ConvTranspose2d(2, 4, 3, bias=False), nn.BatchNorm2d(4), (2, 8, 8)),
+    (nn.ConvTranspose3d(2, 4, 3, bias=False), nn.BatchNorm3d(4), (2, 4, 4, 4)),
+    (nn.Conv2d(2, 4, 3, bias=False), NormAct(4), (2, 8, 8)),
+    (nn.Conv2d(2, 4, 3, bias=False), nn.SyncBatchNorm(4), (2, 8, 8))])
+def test_batch_norm_folds_behind_every_convolution(layer: nn.Module, norm: nn.Module, shape: tuple) -> None:
+    found = capacity_bits(nn.Sequential(layer, norm), shape).layers
+    assert [(one.name, one.parameters) for one in found] == [("0", sum(p.numel() for p in layer.parameters()) + 4)]
+    own = capacity_bits(nn.Sequential(layer, norm), shape, bn="layer").layers
+    assert [one.parameters for one in own] == [found[0].parameters - 4, 8]
+
+
+@pytest.mark.parametrize("change", [nn.Module.half, nn.Module.bfloat16, nn.Module.double, nn.DataParallel])
+def test_other_types_and_wrappers_hold_the_same(change) -> None:
+    assert capacity_bits(change(mlp()), (2,)) == capacity_bits(mlp(), (2,))

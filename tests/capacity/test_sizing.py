@@ -57,3 +57,45 @@ def test_refuses_in_one_sentence(wanted: float, options: dict, sentence: str) ->
     with pytest.raises(ValueError) as error:
         size_to(wanted, family("lenet"), input_shape=SHAPE, **options)
     assert sentence in str(error.value) and "\n" not in str(error.value)
+
+
+def _listed(width: float) -> nn.Module:
+    rates = torch.linspace(0, 0.2, 3).tolist()
+    return nn.Sequential(nn.Linear(2, max(1, round(10 * width))), nn.Dropout(rates[-1]))
+
+
+def _item(width: float) -> nn.Module:
+    rates = [rate.item() for rate in torch.linspace(0, 0.2, 3)]
+    return nn.Sequential(nn.Linear(2, max(1, round(10 * width))), nn.Dropout(rates[-1]))
+
+
+def _truth(width: float) -> nn.Module:
+    return nn.Linear(2, max(1, round(10 * width)) if bool(torch.ones(1) > 0) else 1)
+
+
+def _array(width: float) -> nn.Module:
+    return nn.Linear(2, max(1, round(10 * width * float(torch.ones(1).numpy()[0]))))
+
+
+def _own_init(width: float) -> nn.Module:
+    """Draws its weights anew until none is far from 0, as a truncated normal of its own making."""
+    layer = nn.Linear(2, max(1, round(10 * width)))
+    with torch.no_grad():
+        while float(layer.weight.normal_().clamp_(-1, 1).abs().max()) > 1:
+            pass
+    return layer
+
+
+@pytest.mark.parametrize("build", [_listed, _item, _truth, _array, _own_init])
+def test_a_build_that_reads_a_number_of_a_tensor(build) -> None:
+    found = size_to(100, build, input_shape=(2,))
+    assert found.capacity.total == 99 and all(p.device.type == "cpu" for p in found.model.parameters())
+    assert torch.get_default_device().type == "cpu" and not nn.Linear(2, 2).weight.is_meta
+
+
+def test_a_build_that_fails_is_a_sentence() -> None:
+    def build(width: float) -> nn.Module:
+        raise KeyError("width")
+
+    with pytest.raises(ValueError, match=r"build\(width=0\.015625\) must give a network, it raises KeyError: 'width'"):
+        size_to(100, build, input_shape=(2,))

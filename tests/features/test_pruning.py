@@ -472,3 +472,52 @@ def test_a_text_network_loses_filters_too() -> None:
         for name, gone in (("network.conv3", [1, 5]), ("network.fc1", [0, 3, 7])):
             model.state_dict()[f"{name}.weight"][:, gone] = 0  # one place is left of each filter before fc1
         torch.testing.assert_close(small.eval()(x), model.eval()(x), rtol=1e-4, atol=1e-6)
+
+
+class NormAct(nn.BatchNorm2d):
+    """As timm's: a batch norm that holds its activation."""
+
+    def __init__(self, features: int, act: nn.Module) -> None:
+        super().__init__(features)
+        self.drop, self.act = nn.Identity(), act
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.act(self.drop(super().forward(x)))
+
+
+@pytest.mark.parametrize("norm", [lambda: NormAct(6, nn.ReLU()), lambda: NormAct(6, nn.SiLU()),
+                                  lambda: NormAct(6, nn.Identity()), lambda: nn.SyncBatchNorm(6)])
+def test_batch_norms_of_others(norm: Callable[[], nn.Module]) -> None:
+    with seeded(0, "init"):
+        model = nn.Sequential(nn.Conv2d(3, 6, 3), norm(), nn.Conv2d(6, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+                              nn.Linear(4, 3)).eval()
+    small = pruning.remove(model, images(), {"0": [1, 4]})
+    assert small.get_submodule("1").num_features == 4 == len(small.get_parameter("1.bias"))
+    model.get_submodule("2").register_forward_pre_hook(
+        lambda _, args: args[0].index_fill(1, torch.tensor([1, 4]), 0.0))
+    torch.testing.assert_close(run(small, images()), run(model, images()))
+
+
+def test_a_norm_whose_activation_has_weights_is_refused_by_name() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 6, 3), NormAct(6, nn.PReLU(6)), nn.Conv2d(6, 4, 3), nn.Flatten()).eval()
+    with pytest.raises(ValueError, match="1 must hold its weights itself, alone; take its .* weighted parts away"):
+        pruning.remove(model, images(), {"0": [1]})
+
+
+def test_scores_in_any_output_and_scores_that_are_no_numbers() -> None:
+    class Wrapped(nn.Module):
+        def __init__(self, scale: float) -> None:
+            super().__init__()
+            self.net, self.scale = normed(), scale
+
+        def forward(self, x: Tensor) -> dict[str, Tensor]:
+            return {"logits": self.net(x) * self.scale}
+
+    model, x = Wrapped(1.0).eval(), images()
+    small = pruning.remove(model, x, {"net.0": [1]}, score="logits")
+    torch.testing.assert_close(small(x)["logits"], pruning.remove(normed().eval(), x, {"0": [1]})(x))
+    assert pruning.dead_filters(model, x, score="logits")["net.0"] == pruning.dead_filters(normed(), x)["0"]
+    with pytest.raises(ValueError, match="score='logits'"):
+        pruning.remove(model, x, {"net.0": [1]})
+    with pytest.raises(ValueError, match="the score of input 0 must be finite"):
+        pruning.remove(Wrapped(float("nan")).eval(), x, {"net.0": [1]}, score="logits")

@@ -44,14 +44,16 @@ class Ended:
     weighted: bool
 
     @property
-    def of_several_places(self) -> bool:
-        """Of one input: whether more than its channels have a length."""
-        return len(self.shape) > 2 and sum(size > 1 for size in self.shape[1:]) + (self.shape[0] > 1) > 1
-
-    @property
     def is_map(self) -> bool:
         """Whether it gave a map [B, F, h, w] of more than one place."""
         return len(self.shape) == 4 and self.places.axes == FIRST and self.shape[2] * self.shape[3] > 1
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it gave several places otherwise than as a map: by weights, or of unknown order."""
+        several = len(self.shape) > 2 and sum(size > 1 for size in self.shape) > 1  # of one input: besides its channels
+        return several and self.places.axes != FIRST and (self.weighted or (
+            len(self.shape) == 4 and self.places.axes is None))
 
     @property
     def channels_last(self) -> bool:
@@ -88,22 +90,7 @@ def last(network: nn.Module, x: Tensor) -> str:
     ValueError where there is none, or layers with weights go on behind it on tokens, sequences or maps with their
     channels last, as behind the patch embedding of a transformer: what is left of that map at the end is not known.
     """
-    found, name = ended(network, x), type(network).__name__
-    often = Counter(one.name for one in found)
-    maps = [i for i, one in enumerate(found) if often[one.name] == 1 and one.is_map and not one.places.pooled]
-    if not maps:
-        last = next((f" ({one.name} has its channels last)" for one in found[::-1] if one.channels_last), "")
-        raise ValueError(f"{name} has no layer whose output is a map [B, F, h, w]{last}: grad_cam does not apply; "
-                         "take gradient or occlusion")
-    taken = found[maps[-1]].name
-    behind = [one.name for one in found[maps[-1] + 1:] if one.of_several_places and one.places.axes != FIRST and (
-        one.weighted or (len(one.shape) == 4 and one.places.axes is None))]
-    if behind:
-        raise ValueError(f"the last map [B, F, h, w] of {name} is what {taken} gives, and {behind[0]} with "
-                         f"{len(behind) - 1} more go on behind it on tokens or with channels last: what the scores see "
-                         f"of that map is not known; give layer={taken!r} to take it all the same, or take gradient or "
-                         "occlusion")
-    return taken
+    return _last(ended(network, x), type(network).__name__)
 
 
 def refuse_channels_last(network: nn.Module, x: Tensor, layer: str) -> None:
@@ -111,11 +98,29 @@ def refuse_channels_last(network: nn.Module, x: Tensor, layer: str) -> None:
     found = ended(network, x)
     wrong = next((one for one in found if one.name == layer and one.channels_last), None)
     if wrong is not None:
-        often = Counter(one.name for one in found)
-        fits = [one.name for one in found if often[one.name] == 1 and one.is_map and not one.places.pooled]
-        advice = f"layer={fits[-1]!r} would do" if fits else "take gradient or occlusion"
+        try:
+            advice = f"layer={_last(found, type(network).__name__)!r} would do"
+        except ValueError:
+            advice = "no layer would do: take gradient or occlusion"
         raise ValueError(f"the output of {layer} must be a map [B, F, h, w], got {list(wrong.shape)} with its channels "
                          f"last; {advice}")
+
+
+def _last(found: list[Ended], network: str) -> str:
+    often = Counter(one.name for one in found)
+    maps = [i for i, one in enumerate(found) if often[one.name] == 1 and one.is_map and not one.places.pooled]
+    if not maps:
+        last = next((f" ({one.name} has its channels last)" for one in found[::-1] if one.channels_last), "")
+        raise ValueError(f"{network} has no layer whose output is a map [B, F, h, w]{last}: grad_cam does not apply; "
+                         "take gradient or occlusion")
+    taken = found[maps[-1]].name
+    behind = list(dict.fromkeys(one.name for one in found[maps[-1] + 1:] if one.goes_on))
+    if behind:
+        more = f" and {len(behind) - 1} more work" if len(behind) > 1 else " works"
+        raise ValueError(f"the last map [B, F, h, w] of {network} is what {taken} gives, but {behind[0]}{more} behind "
+                         "it on tokens, sequences or channels last, so it may be a patch embedding; give "
+                         f"layer={taken!r} if it is the one to look at, or take gradient or occlusion")
+    return taken
 
 
 class _Layout(TorchFunctionMode):

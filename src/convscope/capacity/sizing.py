@@ -69,7 +69,8 @@ def _bare(build: Callable[[float], nn.Module], width: float) -> nn.Module:
             return build(width)
     except Exception:  # whatever Python and torch say of a tensor without numbers
         pass
-    hook = register_module_parameter_registration_hook(_without_numbers)  # pyright: ignore[reportArgumentType]
+    hook = register_module_parameter_registration_hook(
+        _without_numbers)  # pyright: ignore[reportArgumentType]
     try:
         return build(width)
     except Exception:  # as before, of a weight without numbers
