@@ -3,6 +3,7 @@
 import io
 import struct
 import threading
+import time
 import zlib
 
 import numpy as np
@@ -159,19 +160,20 @@ def test_large_images_are_unpacked_one_after_the_other(monkeypatch):
 
 def test_a_bounded_number_of_bytes_waits(monkeypatch):
     monkeypatch.setattr(image_files, "MAX_BYTES", 100_000)
-    begun, ended = [0], [0]
+    begun, when_done = [0], []
 
     def images():
         for i in range(12):
             begun[0] += 1
-            assert begun[0] - ended[0] <= 6  # of some 24 KB each
-            yield _packed(str(i), _png(i, (90, 90)))
+            yield _packed(str(i), _png(i, (90, 90)))  # some 24 KB
 
-    def count(image: Image.Image) -> int:
-        ended[0] += 1
+    def slow(image: Image.Image) -> int:
+        time.sleep(0.2 if not when_done else 0)  # time enough to read all the others
+        when_done.append(begun[0])
         return 0
 
-    assert len(image_files.decode(images(), count)[0]) == 12
+    assert len(image_files.decode(images(), slow)[0]) == 12
+    assert when_done[0] <= 6
 
 
 def test_names_cannot_steer_a_terminal():

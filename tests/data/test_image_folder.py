@@ -323,6 +323,9 @@ def test_a_path_to_another_file_is_refused(tmp_path):
         (tmp_path / name).write_bytes(b"x")
         with pytest.raises(ValueError, match=f"{name} must be a folder of class folders with images, or a plain .tar"):
             _load(tmp_path / name, tmp_path / "cache")
+    _save(tmp_path / "flat" / "0.png", _noise(0))
+    with pytest.raises(ValueError, match="the images of .*flat lie in no class folder"):
+        _load(tmp_path / "flat", tmp_path / "cache")
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ValueError, match="pipe must be a folder"):
         _load(tmp_path / "pipe", tmp_path / "cache")

@@ -20,7 +20,7 @@ from convscope.data import image_depths, image_files, image_leftovers, image_spl
 from convscope.data.cache import cached
 from convscope.data.dataset import Dataset, Part, assemble
 from convscope.data.image_files import Decoded
-from convscope.data.image_layout import SPLITS, Layout
+from convscope.data.image_layout import EXPECTED, SPLITS, Layout
 from convscope.data.roots import absent
 from convscope.family import Fraction
 
@@ -90,7 +90,10 @@ def _find(path: str, roots: Sequence[Path]) -> image_tree.Tree:
         if place.exists() and not place.is_dir():
             raise ValueError(f"{place} must be a folder of class folders with images, or a plain .tar file of it; "
                              "unpack it, or set data.path to the folder")
-        if place.is_dir() and (left := [name for name in image_tree.scan(place).left if not name.endswith("/")]):
+        left = [name for name in image_tree.scan(place).left if not name.endswith("/")] if place.is_dir() else []
+        if any(map(image_tree.is_image, left)):
+            raise ValueError(f"the images of {place} lie in no class folder: {EXPECTED}; move them into one each")
+        if left:
             raise ValueError(f"{place} holds no image in a class folder that is read here, but "
                              f"{image_leftovers.suffixes(left)}; read are {' '.join(image_files.SUFFIXES)}: convert "
                              "them, or set data.path to another folder")
