@@ -210,3 +210,14 @@ def test_what_cannot_be_built_is_refused() -> None:
         family.find("models", "qda")(**common, features="hog")
     with pytest.raises(family.ConfigError, match="one of raw, channel_mean, max_min_mean, got 'hog'"):
         family.bind("models", {"name": "qda", "features": "hog"})
+
+
+@pytest.mark.parametrize("solver", ["svd", "eigen"])
+@pytest.mark.parametrize("x", [
+    np.repeat([[0.0], [1.0]], 5, axis=0),                       # an image of one pixel, which a signal wrote
+    np.repeat([[0.2, 0.4, 0.4], [0.2, 0.4, 0.5]], 5, axis=0),   # a table whose rows repeat
+    np.repeat(np.eye(2, 192), 5, axis=0), np.ones((10, 3))])
+def test_lda_says_where_nothing_varies_within_the_classes(solver, x):
+    model = family.find("models", "lda")(n_classes=2, input_shape=(x.shape[1],), random_state=0, solver=solver)
+    with pytest.raises(ValueError, match="^lda: too little varies within the classes"):
+        model.fit(x.astype(np.float32), np.repeat([0, 1], 5))

@@ -1,7 +1,8 @@
 """Linear discriminant analysis."""
 
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
@@ -11,6 +12,17 @@ from convscope.models.classical.features import on
 VERSION = 1
 KIND = "classical"
 KINDS = ("image", "table", "text")
+
+
+class _Discriminant(LinearDiscriminantAnalysis):
+    """scikit-learn's, with a sentence where nothing varies within the classes, which is what it divides by."""
+
+    def fit(self, X: Any, y: Any) -> "_Discriminant":  # noqa: N803
+        try:
+            return super().fit(X, y)
+        except (IndexError, np.linalg.LinAlgError) as error:
+            raise ValueError("lda: too little varies within the classes for it to be fitted, as in images of one pixel "
+                             "or a table that repeats its rows; take gaussian_nb or decision_tree") from error
 
 
 def build(*, n_classes: int, input_shape: tuple[int, ...], random_state: int,
@@ -25,4 +37,4 @@ def build(*, n_classes: int, input_shape: tuple[int, ...], random_state: int,
     """
     if solver == "svd" and shrinkage is not None:
         raise ValueError(f"lda's solver svd has no shrinkage, got {shrinkage}; set solver to lsqr or eigen")
-    return on(features, LinearDiscriminantAnalysis(solver=solver, shrinkage=shrinkage, tol=tol), input_shape)
+    return on(features, _Discriminant(solver=solver, shrinkage=shrinkage, tol=tol), input_shape)
