@@ -47,6 +47,13 @@ def test_no_picture_is_on_both_sides(classes, seed):
         assert {side for one, side in zip(pictures, sides, strict=True) if one.label == label} == {"train", "test"}
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_what_an_earlier_class_decided_counts(seed):
+    pictures = _made({"a": ["1", "2"], "b": [str(i) for i in range(1, 11)]})
+    sides = split(pictures, 0.3, seed)
+    assert sides[:2].count("test") == 1 and sides[2:].count("test") == 3
+
+
 def test_names_and_order_say_nothing():
     pictures = _made({"a": ["1.png", "1.bmp", "2", "3"], "b": ["2.gif", "5", "6"]})
     sides = split(pictures, 0.3, 0)
