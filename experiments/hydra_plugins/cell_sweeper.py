@@ -12,7 +12,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from omegaconf import DictConfig, OmegaConf
 
-from convscope import naming, sweep
+from convscope import naming, rehearsal, sweep
 from convscope.family import whole
 from convscope.runs import reason
 
@@ -53,6 +53,8 @@ class CellSweeper(BasicSweeper):
             return
         if "Slurm" not in str(self.config.hydra.launcher.get("_target_")):  # its nodes may have what this one lacks
             sweep.check_device(swept)
+        for told in rehearsal.rehearse(cell for cell in swept if cell.run.state() != "done"):
+            sweep.say(told)
         sweep.say(f"{len(cells)} cells, {len(cells) - len(missing)} done, {len(missing)} to run")
         Path(self.config.hydra.sweep.dir).mkdir(parents=True, exist_ok=True)
         # Progress bars of several processes on one terminal would overwrite each other.

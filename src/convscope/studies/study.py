@@ -8,6 +8,7 @@ Everything else has a default here; a study that wants another defines a functio
 
     method.py   subject(cfg) -> Subject               what a cell is about (default: a classifier by its recipe)
                 check(cell)                           raises ConfigError for what it cannot look at
+                rehearse(cell, model)                 the same, by a network that is not trained yet; before cells run
                 arrays(runs) -> {name: array}         what its figures show (default: what the first seed kept)
     report.py   tables(rows) -> [Table]               default: every metric, models x methods
                 figures(rows, arrays) -> {name: Figure}     default: none
@@ -193,6 +194,12 @@ class Study:
         if data is not None and "KINDS" in constants:
             check_serves("study", settings, data.method.constants.get("KIND") or cell.dataset.kind, data.name)
         return cell
+
+    def rehearse(self, cell: Cell, model: Any) -> None:
+        """Raises ValueError, one sentence, for an untrained network that it could not look into once it is trained."""
+        own = self._own("rehearse")
+        if own and model is not None:
+            own(cell, model)
 
     def tables(self, rows: Sequence[Row]) -> "list[Table]":
         return (self._own("tables") or _tables)(rows)

@@ -1,11 +1,12 @@
 """Images whose evidence is known: a network reads their signal, and the signal's pixels are where it must look."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convscope.data.dataset import Dataset
+from convscope.data.dataset import Dataset, Split
 from convscope.metrics.accuracy import accuracy
 from convscope.metrics.reliance import reliance, wrong_labels
 from convscope.rng import numpy_rng
@@ -28,13 +29,7 @@ def read_by_signal(recipe: Recipe, dataset: Dataset, model: "nn.Module", *, env:
 
     from convscope.training.predict import logits
 
-    _, x, y = test_set(recipe, dataset)
-    depends = torch.zeros(len(x), *x.shape[2:], dtype=torch.bool)
-    for label in range(dataset.n_classes):
-        depends |= (test_set(recipe, dataset, torch.full_like(y, label))[1] != x).any(dim=1)
-    if (share := float(depends.float().mean())) > LOCAL:
-        raise ValueError(f"{recipe.signal.label} lies on {share:.0%} of the pixels, nowhere in particular; take a "
-                         "signal of single pixels, as one_pixel or pattern_pixels")
+    x, y, depends = _marked(recipe, dataset)
     label = y.numpy()
     wrong = wrong_labels(label, n_classes=dataset.n_classes, rng=numpy_rng(recipe.seed, "wrong"))
     pred = logits(model, x, env=env).argmax(axis=1)
@@ -42,3 +37,25 @@ def read_by_signal(recipe: Recipe, dataset: Dataset, model: "nn.Module", *, env:
     used = (pred == label) & (misled == wrong) & depends.flatten(1).any(dim=1).numpy()
     return x[used], y[used], depends.numpy()[used], {
         "accuracy": accuracy(pred, label), "reliance": reliance(misled, wrong), "explained": float(used.mean())}
+
+
+def check_local(recipe: Recipe, dataset: Dataset, *, few: int = 20) -> None:
+    """Raises ValueError, by a few test images, for a signal on more than half of the pixels."""
+    split = dataset.splits["test"]
+    index = np.linspace(0, len(split) - 1, min(few, len(split))).astype(int)  # over the classes, which are in order
+    chosen = Split(split.stored[index], split.y[index], split.ids[index], split.kind)
+    _marked(recipe, replace(dataset, splits={"test": chosen}))
+
+
+def _marked(recipe: Recipe, dataset: Dataset) -> tuple["Tensor", "Tensor", "Tensor"]:
+    """(x, y, mask) of the test images with their signal; the mask is bool [N, H, W]."""
+    import torch
+
+    _, x, y = test_set(recipe, dataset)
+    depends = torch.zeros(len(x), *x.shape[2:], dtype=torch.bool)
+    for label in range(dataset.n_classes):
+        depends |= (test_set(recipe, dataset, torch.full_like(y, label))[1] != x).any(dim=1)
+    if (share := float(depends.float().mean())) > LOCAL:
+        raise ValueError(f"{recipe.signal.label} lies on {share:.0%} of the pixels, nowhere in particular; take a "
+                         "signal of single pixels, as one_pixel or pattern_pixels")
+    return x, y, depends

@@ -17,10 +17,10 @@ from convscope.rows import Row
 from convscope.runs import Run
 from convscope.studies.attribution_truth.report import CONTROLS, CURVES
 from convscope.studies.study import Cell, kept
-from convscope.training.evidence import read_by_signal
+from convscope.training.evidence import check_local, read_by_signal
 
 if TYPE_CHECKING:
-    pass
+    from torch import nn
 
 VERSION = 1
 Explained = Annotated[int, "at least 1 and at most 10000"]
@@ -33,6 +33,17 @@ def check(cell: Cell) -> None:
     """Raises ConfigError for an attribution that is not for data of this kind."""
     for method in cell.settings.arguments["methods"].values():
         check_serves("attribution", method, cell.dataset.kind, cell.subject.data.name)
+
+
+def rehearse(cell: Cell, model: "nn.Module") -> None:
+    """Raises ValueError for a signal that is nowhere in particular, or an attribution that is not for this network."""
+    import torch
+
+    from convscope.attribution import trial
+
+    check_local(cell.subject, cell.dataset)
+    trial.run(cell.settings.arguments["methods"].values(), model,
+              torch.from_numpy(cell.dataset.splits["test"].x(slice(1))))
 
 
 def run(cell: Cell, *, images: Explained, methods: dict[str, Annotated[Bound, "attribution"]]) -> Iterator[Row]:

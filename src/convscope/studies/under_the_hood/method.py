@@ -7,7 +7,7 @@ file of convscope.looks.images, which yields numbers and leaves the arrays of it
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
@@ -20,7 +20,10 @@ from convscope.training import pretrained
 from convscope.training.recipe import Recipe, read_recipe
 from convscope.values import Checker
 
-__all__ = ["arrays", "check", "run", "subject"]
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["arrays", "check", "rehearse", "run", "subject"]
 
 VERSION = 1
 MODELS = ("convnet", "shallow")
@@ -82,6 +85,17 @@ def check(cell: Cell) -> None:
                           "digits, or images of your own by image_folder")
     for method in cell.settings.arguments["methods"].values():
         check_serves("attribution", method, cell.dataset.kind, cell.subject.data.name)
+
+
+def rehearse(cell: Cell, model: "nn.Module") -> None:
+    """Raises ValueError for an attribution that is not for this network."""
+    if "attributions" in cell.settings.arguments["techniques"]:
+        import torch
+
+        from convscope.attribution import trial
+
+        x = torch.from_numpy(cell.dataset.splits["test"].x(slice(1)))
+        trial.run(cell.settings.arguments["methods"].values(), model, x)
 
 
 def run(cell: Cell, *, techniques: list[str], methods: dict[str, Annotated[Bound, "attribution"]], images: Shown,
