@@ -10,12 +10,14 @@
 
 import argparse
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from convscope import printable
 from convscope.archive import export_runs, import_runs
+from convscope.heartbeat import duration
 from convscope.runs import STATES, Run, Store
 
 
@@ -29,24 +31,65 @@ def select(args: argparse.Namespace) -> Iterator[Run]:
 
 
 def line(run: Run) -> str:
-    """One run in one line, also of one whose files are damaged."""
+    """One run in one line: its state, when it ended, how long it took and its cell; also where files are damaged."""
     state = run.state()
     words = run.changed_files() if state == "edited" else []
     if state not in ("missing", "edited"):
         try:
-            words = described(run.config())
+            words = described(run.config(), data=_data(run))
         except ValueError:
             words = ["its config.json is damaged"]
     words += [run.failure()] if state == "failed" else []
-    return printable.line(f"{run.study:<12} {run.id}  {state:<8} {' | '.join(words)}")
+    return printable.line(f"{run.study:<12} {run.id}  {state:<8} {_when(run):<16} {_took(run):>7}  {' | '.join(words)}")
 
 
-def described(config: Mapping[str, Any]) -> list[str]:
-    """What a stored config says of its cell, as far as it is such as we write them."""
-    parts = [part for part in (config.get("signal"), config.get("model")) if isinstance(part, dict) and part]
-    words = [" ".join([str(part.get("name", "no name")),
-                       *(f"{k}={v}" for k, v in part.items() if k not in ("name", "version"))]) for part in parts]
-    return [*words, *([f"seed {config['seed']}"] if "seed" in config else [])]
+def described(config: Mapping[str, Any], *, data: str = "") -> list[str]:
+    """What a stored config says of its cell, as far as it is such as we write them: parts, seed, then settings."""
+    rest = {key: value for key, value in config.items() if key not in ("version", "seed", "data")}
+    parts = {key: _part(rest.pop(key)) for key in ("condition", "signal", "model", "fit")
+             if isinstance(rest.get(key), dict)}
+    named = config.get("data")
+    words = [data or str(named.get("name", "no name"))] if isinstance(named, dict) else []
+    words += [parts[key] for key in ("condition", "signal", "model") if key in parts]
+    words += [f"seed {config['seed']}"] if "seed" in config else []
+    words += [f"fit {parts['fit'].partition(' ')[2]}"] if " " in parts.get("fit", "") else []
+    return words + [f"{key}={_part(value)}" for key, value in rest.items()]
+
+
+def _part(value: Any) -> str:
+    """A method with its parameters, or a setting, in short."""
+    if isinstance(value, dict) and "name" in value:
+        text = " ".join([str(value["name"]), *(f"{k}={v}" for k, v in value.items() if k not in ("name", "version"))])
+    elif isinstance(value, list):
+        text = ",".join(str(one.get("called", one.get("name"))) if isinstance(one, dict) else str(one) for one in value)
+    else:
+        text = str(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _data(run: Run) -> str:
+    """The data as the run's rows call them, with more than their kind; "" where there are none yet."""
+    try:
+        return next((row.data for row in run.rows()), "")
+    except (ValueError, OSError):
+        return ""
+
+
+def _when(run: Run) -> str:
+    """The local time at which the run ended, or was last worked on."""
+    for name in ("DONE", "FAILED", "config.json"):
+        try:
+            return time.strftime("%Y-%m-%d %H:%M", time.localtime((run.folder / name).stat().st_mtime))
+        except OSError:
+            continue
+    return ""
+
+
+def _took(run: Run) -> str:
+    try:
+        return duration(float(run.provenance()["wall_seconds"]))
+    except (ValueError, KeyError, TypeError, OSError):
+        return ""
 
 
 def show(run: Run) -> None:

@@ -129,6 +129,7 @@ def environment(tmp_path_factory) -> dict[str, str]:
     home = tmp_path_factory.mktemp("home")
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("WANDB_", "CONVSCOPE_", "HYDRA_", "SLURM_"))}
     return {**kept, "XDG_CACHE_HOME": str(home / "cache"), "NETRC": str(home / "netrc"), "OMP_NUM_THREADS": "1",
+            "CONVSCOPE_SILENCE_SECONDS": "600",
             **{f"WANDB_{name}_DIR": str(home / name.lower()) for name in ("CACHE", "CONFIG", "DATA")}}
 
 

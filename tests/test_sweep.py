@@ -122,8 +122,11 @@ def test_a_plan_lists_states_and_the_time_that_is_left(cells, tmp_path):
     lines = sweep.plan([done, missing, unknown], tmp_path).splitlines()
     assert [line.split()[:2] for line in lines[:3]] == [
         [done.run.id, "done"], [missing.run.id, "missing"], [unknown.run.id, "missing"]]
-    assert f"{seconds:.1f} s" in lines[1] and "? " in lines[2] and "digits copies=1 | lda | seed 0" in lines[2]
-    assert lines[3].startswith("3 cells, 1 done, 2 to run: about ") and "1 cells of unknown duration" in lines[3]
+    assert f"{seconds:.1f} s" in lines[1] and "not known digits copies=1 | lda | seed 0" in " ".join(lines[2].split())
+    assert lines[3].startswith("3 cells, 1 done, 2 to run: about ")
+    assert lines[3].endswith("one after the other, and 1 of unknown duration: nothing like it was run yet")
+    assert sweep.plan([unknown], tmp_path).splitlines()[-1] == (
+        "1 cells, 0 done, 1 to run: 1 of unknown duration: nothing like it was run yet")
     assert sweep.plan([done], tmp_path).splitlines()[-1] == "1 cells, 1 done, 0 to run: nothing to do"
     # a committed report knows the time of a model too
     entry = {**done.run.provenance(), "wall_seconds": 1234.0, "config": unknown.run.identity}

@@ -1,6 +1,7 @@
 """Hydra's sweeper for cells: a plugin, which Hydra wants in a folder of this name."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from omegaconf import DictConfig, OmegaConf
 
-from convscope import naming, rehearsal, sweep
+from convscope import heartbeat, naming, rehearsal, sweep
 from convscope.family import whole
 from convscope.runs import reason
 
@@ -41,8 +42,10 @@ class CellSweeper(BasicSweeper):
         for job in jobs:
             new.append(not seen.issuperset(job))
             seen.update(job)
-        checked = {i: sweep.check(plain(loader.load_sweep_config(self.config, jobs[i])))
-                   for i in sorted(range(len(jobs)), key=lambda i: not new[i])}
+        silent = any(re.fullmatch(r"\+*env\.progress=false", one, re.I) for one in jobs[0])
+        with heartbeat.beating(f"checking {len(jobs)} cells and their data", shown=not silent):
+            checked = {i: sweep.check(plain(loader.load_sweep_config(self.config, jobs[i])))
+                       for i in sorted(range(len(jobs)), key=lambda i: not new[i])}
         cells: dict[str, tuple[list[str], sweep.Cell]] = {}  # two jobs that come down to one run are one cell
         for i, job in enumerate(jobs):
             cells.setdefault(checked[i].run.id, (job, checked[i]))
@@ -66,13 +69,19 @@ class CellSweeper(BasicSweeper):
             self.launcher.joblib["initializer"] = ending.leave_with_the_sweep  # pyright: ignore[reportAttributeAccessIssue]
         for first, batch in enumerate(self.split_overrides_to_chunks(numbered, self.max_batch_size)):
             try:
-                self.launcher.launch(batch, initial_job_idx=first * (self.max_batch_size or 0))
+                with heartbeat.beating(lambda: f"{_ended(swept)} of {len(swept)} cells have ended", shown=bool(quiet),
+                                       elsewhere=lambda: _ended(swept)):
+                    self.launcher.launch(batch, initial_job_idx=first * (self.max_batch_size or 0))
             except Exception as error:  # a worker was killed, say: what is done is reported, the rest is named
                 sweep.say(f"the launcher stopped: {reason(error)[:200]}")
 
 
 ConfigStore.instance().store(group="hydra/sweeper", name="cells", provider="convscope", node={
     "_target_": "hydra_plugins.cell_sweeper.CellSweeper", "max_batch_size": None, "params": None})
+
+
+def _ended(cells: list[sweep.Cell]) -> int:
+    return sum(any((cell.run.folder / name).is_file() for name in ("DONE", "FAILED")) for cell in cells)
 
 
 def _called(cell: sweep.Cell) -> list[str]:

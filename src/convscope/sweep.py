@@ -16,8 +16,9 @@ from typing import Any
 
 from filelock import FileLock
 
-from convscope import environment, printable, provenance
+from convscope import environment, provenance
 from convscope.family import ConfigError, names, whole
+from convscope.heartbeat import beating, duration, say
 from convscope.naming import called
 from convscope.rows import Row, merge
 from convscope.runs import EditedRun, FullDisk, Run, Store, perform, read_json, reason, remove_temporaries, write_json
@@ -56,7 +57,8 @@ def run_cell(cfg: Mapping[str, Any]) -> None:
     """
     cell, env = check(cfg), cfg["env"]
     try:
-        with _mirror(cell.run.id, cfg, cell.subject.kind) as mirror:
+        with (_mirror(cell.run.id, cfg, cell.subject.kind) as mirror,
+              beating(f"{env['cell']} {cell.title}", shown=env["progress"] is not False)):
             known = cell.run.state() == "done"
             watched = replace(cell, on_epoch=mirror.curve if mirror else None)
             rows = perform(cell.run, lambda _: watched.work(),
@@ -86,10 +88,11 @@ def plan(cells: Sequence[Cell], results: Path) -> str:
         expected = seconds.get(_model(cell.run.identity or {}))
         if state != "done":
             total, unknown = total + (expected or 0), unknown + (expected is None)
-        lines.append(f"{cell.run.id}  {state:<8}  {f'{expected:8.1f} s' if expected else '       ?  '}  {cell.title}")
+        lines.append(f"{cell.run.id}  {state:<8}  {f'{expected:8.1f} s' if expected else 'not known '}  {cell.title}")
     done = states.count("done")
-    time = f"about {duration(total)}, one after the other"
-    time += f", and {unknown} cells of unknown duration" if unknown else ""
+    time = f"about {duration(total)}, one after the other" * (unknown < len(cells) - done)
+    if unknown:
+        time += ", and " * bool(time) + f"{unknown} of unknown duration: nothing like it was run yet"
     return "\n".join([*lines, f"{len(cells)} cells, {done} done, {len(cells) - done} to run: "
                       + (time if done < len(cells) else "nothing to do")])
 
@@ -99,7 +102,8 @@ def report(cells: Sequence[Cell], folder: Path) -> tuple[str, int]:
     states = [cell.run.state() for cell in cells]
     done = [cell for cell, state in zip(cells, states, strict=True) if state == "done"]
     say(f"{len(done)} of {len(cells)} cells are done")
-    text = _write(done, folder) if done else ""
+    with beating(f"drawing the report {folder.name}", shown=cells[0].env["progress"] is not False):
+        text = _write(done, folder) if done else ""
     bad: dict[str, list[Cell]] = {}
     for cell, state in zip(cells, states, strict=True):
         if state != "done":
@@ -160,22 +164,6 @@ def write_ledger(results: Path) -> Path:
         by_study.setdefault(rows[0].study, {})[name] = rows
     lines = [line for name, found in by_study.items() for line in _stored(name).ledger(found)]
     return ledger.write(lines, results / "ledger.md")
-
-
-def say(text: str, *, passing: bool = False) -> None:
-    """One line on stderr; a passing one is overwritten by the next where stderr is a terminal."""
-    text = printable.line(text)
-    if sys.stderr.isatty():
-        print(f"\r\033[K{text}", end="" if passing else "\n", file=sys.stderr, flush=True)
-    else:
-        print(text, file=sys.stderr, flush=True)
-
-
-def duration(seconds: float) -> str:
-    """Seconds in words: 45 s, 12 min, 3.5 h."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _stored(name: str) -> Study:

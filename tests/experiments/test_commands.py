@@ -234,7 +234,11 @@ def test_runs_are_listed_and_shown(store, manage):
     assert code == 0 and out == manage(store, "list", "--study", "blindspots", "--state", "done")[1]
     assert [line.split()[:3] for line in out.splitlines()] == [
         ["blindspots", one.id, "done"], ["blindspots", two.id, "done"]]
-    assert "one_pixel" in out and "gaussian_nb" in out and "seed 0" in out
+    cells = [re.sub("  +", "  ", line).split("  ", 1)[1].split("  ") for line in out.splitlines()]
+    assert {cell[-1] for cell in cells} == {"digits copies=1 | clean | gaussian_nb | seed 0",
+                                            "digits copies=1 | one_pixel | gaussian_nb | seed 0"}
+    ended = r"[0-9a-f]{12} done 20\d\d-\d\d-\d\d \d\d:\d\d \d+ s"
+    assert all(re.fullmatch(ended, " ".join(cell[:-1])) for cell in cells), cells
     assert manage(store, "list", "--study", "train")[1].strip() == "no runs"
     assert manage(store / "runs" / "results")[1].strip() == "no runs"
     code, out = manage(store, "show", one.id[:5])

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from convscope import heartbeat
 from convscope.family import Count, Fraction, NonNegative, Positive, Whole
 from convscope.rng import seeded
 from convscope.training import machine
@@ -106,7 +107,8 @@ def _train(model: nn.Module, regime: Regime, batches: DeviceBatches, objective: 
         report=report, resume=folder / "resume.ckpt" if folder else None,
         every=float(env.get("checkpoint_seconds", 60)), identity=loop.identity(**identity))
     try:
-        loop.run(training, next(model.parameters()).device)
+        with heartbeat.phase(progress.told):
+            loop.run(training, next(model.parameters()).device)
     finally:
         progress.close()
     if objective.ends_best and training.best is not None:

@@ -5,6 +5,8 @@ import time
 from collections.abc import Mapping
 from typing import TextIO
 
+from convscope import heartbeat
+
 
 class Progress:
     """Writes to stderr: on a terminal a line that renews itself, else a line after 30 seconds and then every 10 %.
@@ -19,6 +21,7 @@ class Progress:
         self._start = self._last = time.monotonic()
         self._first_step = self._last_step = 0
         self._written = False
+        self._now: tuple[int, Mapping[str, float]] = 0, {}
 
     def start(self, step: int) -> None:
         """Begins to count at this step: what an interrupted run did before is not this one's speed."""
@@ -27,7 +30,7 @@ class Progress:
 
     def show(self, step: int, numbers: Mapping[str, float]) -> None:
         """Says that `step` steps are done, if it is time to; `numbers` are those of the last epoch."""
-        now = time.monotonic()
+        now, self._now = time.monotonic(), (step, numbers)
         if self._live:
             self._write(f"\r{self._text(step, now, numbers)}\x1b[K")
             self._written = True
@@ -36,6 +39,10 @@ class Progress:
             if far or not self._written or now - self._last >= 600:
                 self._write(self._text(step, now, numbers) + "\n")
                 self._last, self._last_step, self._written = now, step, True
+
+    def told(self) -> str:
+        """How far it is now, for who asks."""
+        return self._text(self._now[0], time.monotonic(), self._now[1])
 
     def close(self) -> None:
         """Leaves the terminal's line empty."""
@@ -55,3 +62,4 @@ class Progress:
     def _write(self, text: str) -> None:
         self._stream.write(text)
         self._stream.flush()
+        heartbeat.spoken()
