@@ -82,6 +82,14 @@ def _sentence(error: Exception) -> str:
         return f"no {match[1]} {match[2]}; there are {', '.join(match[3].split('Config search path')[0].split())}"
     if match := re.search(r"Cannot find primary config '([^']+)'", text):
         return f"no preset {match[1]}; there are {_presets()}"
+    if match := re.search(r"Error merging override \+*([\w.]+)=\[", text):
+        return (f"{match[1]} is a mapping, and a list was given; where it holds methods, {match[1]}.only=[...] chooses "
+                "among them")
+    if match := re.search(r"Could not delete from config. '([^']+)' does not exist", text):
+        return f"no {match[1]} that could be left out; where it is a method, {match[1]}=false leaves it out"
+    if match := re.search(r"Cannot merge DictConfig with ListConfig", text):
+        return ("a preset gives a list for what is a mapping in the one that it builds on; methods are chosen by "
+                "{only: [...]}: " + " ".join(text.partition(":")[0].split()))
     if match := re.search(r"Could not override '([^']+)'", text):
         return f"no setting {match[1]} in this preset; see all of them with --cfg job"
     if match := re.search(r"Missing mandatory value: .*full_key: (\S+)", text, re.S):

@@ -39,6 +39,8 @@ def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 def for_hydra(override: str, others: Sequence[str]) -> str:
     """An override with its paths quoted, and its parameters of methods set whether or not a yaml lists them."""
+    if left_out := re.fullmatch(r"~(methods\.[\w.]+)", override):  # Hydra takes none away whose settings are null
+        return f"++{left_out[1]}=false"
     sign, key, value = re.fullmatch(r"([+~]*)([^=]*)=?(.*)", override, re.S).groups()  # pyright: ignore[reportOptionalMemberAccess]
     if key in FOLDERS and value not in ("", "null") and not _quoted(value):
         override = f"{sign}{key}={_quote(os.path.expanduser(_no_user(value)))}"  # noqa: PTH111

@@ -53,6 +53,11 @@ def test_what_fits(annotation, value, found):
     ("int | dict[Way, dict[Way, Count]]", {"a": {"b": "x"}}, "it.a.b must be a whole number, at least 1, got 'x'"),
     ("int | dict[Way, Count]", "x", "it must be a whole number or a mapping, got 'x'"),
     ("dict[str, Part]", {}, "it must be a mapping of names of signals to their settings, got {}"),
+    ("dict[str, Part]", [], "it must be a list of texts, got []"),
+    ("dict[str, Part]", {"noise": None, "only": ["noise", "noise"]}, "it.only must be a list that names each thing on"),
+    ("dict[str, Part]", {"noise": None, "only": "noise"}, "it.only must be a list of texts, got 'noise'"),
+    ("dict[str, Part]", {"noise": None, "only": ["nose"]}, "no nose in signals (did you mean noise?)"),
+    ("dict[str, Part]", {"noise": False}, "it must be a mapping of names of signals to their settings, got {"),
     ("dict[str, Part]", {"noise": 3}, "names of signals to their settings, got {'noise': 3}"),
     ("dict[str, Part]", {"noise": {"amplitude": -1}}, "noise: amplitude must be a number, at least 0, got -1"),
     ("Part", "noise", "it must be a mapping with the name of a method of signals, got 'noise'"),
@@ -73,3 +78,16 @@ def test_parts_are_bound():
 def test_a_range_that_says_nothing_is_a_fault_of_the_annotation():
     with pytest.raises(ValueError, match="a range is such as 'at least 0'"):
         check('Annotated[float, "quite large"]', 3)
+
+
+def test_methods_are_chosen_among_those_of_the_preset_that_one_builds_on():
+    base = {"noise": {"amplitude": 0.5}, "clean": None, "mine": {"name": "mean"}}
+
+    def chosen(**more):
+        return {name: one.label for name, one in check("dict[str, Part]", base | more).items()}
+
+    assert list(chosen()) == ["noise", "clean", "mine"]
+    assert chosen(clean=False) == {"noise": "noise amplitude=0.5", "mine": "mean"}
+    assert chosen(only=["mine", "noise"]) == chosen(clean=False), "in the preset's order: one choice is one run"
+    assert chosen(only=["mine", "one_pixel"]) == {"mine": "mean", "one_pixel": "one_pixel"}
+    assert list(check("dict[str, Part]", ["clean", "mean"])) == ["clean", "mean"]

@@ -6,7 +6,9 @@
     dict[Literal["a", "b"], X]        a mapping with these keys
     Annotated[Bound, "attribution"]   a method of that family with its settings: {name: smoothgrad, n_samples: 9}
     dict[str, Annotated[Bound, ...]]  several by their names: {gradient: null, smoothgrad: {n_samples: 9}}, or by names
-                                      that the config gives them: {mine: {name: my_lab.attribution.mine}}
+                                      that the config gives them: {mine: {name: my_lab.attribution.mine}}; a list of
+                                      names is all at their defaults. A preset that builds on another chooses among
+                                      its methods by {only: [gradient, mine]}, or leaves one out by {gradient: false}
 
 A name that the module itself assigns to such an annotation stands for it; what is not listed the function checks.
 """
@@ -132,6 +134,8 @@ class Checker:
     def _dict(self, parts: list[ast.expr], value: Any) -> Any:
         family = self._family(parts[1])
         wanted = f"a mapping of names of {family} to their settings" if family else "a mapping"
+        if family is not None:
+            value = self._chosen(value)
         if not isinstance(value, Mapping):
             raise _Unfit(wanted, value)
         if family is not None:
@@ -146,6 +150,25 @@ class Checker:
             except _Unfit as wrong:
                 raise _Unfit(wrong.expected, wrong.got, f".{key}{wrong.at}") from None
         return found
+
+    def _chosen(self, value: Any) -> Any:
+        """A mapping of methods without `only` and without those that it or `false` leaves out; a list is a mapping."""
+        if isinstance(value, (list, tuple)):
+            return dict.fromkeys(self._names(value))
+        if not isinstance(value, Mapping):
+            return value
+        kept = {name: given for name, given in value.items() if name != "only" and given is not False}
+        if "only" not in value:
+            return kept
+        try:
+            wanted = self._names(value["only"])
+        except _Unfit as wrong:
+            raise _Unfit(wrong.expected, wrong.got, ".only") from None
+        return {name: given for name, given in kept.items() if name in wanted} | {
+            name: None for name in wanted if name not in kept}
+
+    def _names(self, value: Any) -> list[str]:
+        return self._fit(ast.parse("list[str]", mode="eval").body, value)
 
     def _family(self, node: ast.expr) -> str | None:
         """The family whose methods a mapping's values are."""

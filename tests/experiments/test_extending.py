@@ -41,7 +41,7 @@ def write_lab(folder: Path) -> Path:
     for name, content in files:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(content, encoding="utf-8")
-    assert len(files) == 14
+    assert len(files) == 15
     return folder
 
 
@@ -52,7 +52,7 @@ def lab(tmp_path_factory):
 
 TYPED_THERE = [arguments(one) for one in commands("\n".join(re.findall(r"```bash\n(.*?)\n```", section("Extend it"),
                                                                       re.S)))]
-STRIPES, BARS, MAPS, FLIPS, FLIPS_MORE, REBUILD = TYPED_THERE
+STRIPES, BARS, MAPS, FLIPS, FLIPS_MORE, REBUILD, TWO_MAPS = TYPED_THERE
 FEW = ("data.copies=1", "fit.iterations=8", "fit.warmup=0", "hydra/launcher=basic")
 
 
@@ -86,6 +86,34 @@ def test_an_attribution_of_ones_own(lab, warm):
     (report,) = (lab / "runs" / "results").glob("attribution_truth*/")
     ranked = {row.method for row in read_csv(report / "rows.csv") if row.metric == "rank_accuracy"}
     assert {"gradient", "occlusion", "chance", "centred"} < ranked
+
+
+def test_a_preset_that_builds_on_another_chooses_among_its_methods(lab, warm):
+    done = warm(*TWO_MAPS, "fit.iterations=80", "fit.warmup=0", "data.copies=1", "images=5", cwd=lab)
+    assert done.code == 0 and done.lines[0] == "1 cells, 0 done, 1 to run", done.err
+    (report,) = (lab / "runs" / "results").glob("two_maps*/")
+    rows = read_csv(report / "rows.csv")
+    assert {row.method for row in rows if row.metric == "rank_accuracy"} == {
+        "smoothgrad", "occlusion", "edges", "chance"}
+    (config,) = [entry["config"] for entry in json.loads((report / "provenance.json").read_text()).values()]
+    assert [(one["name"], one.get("window"), one.get("stride")) for one in config["methods"]] == [
+        ("smoothgrad", None, None), ("occlusion", 4, 2)]
+    plan = warm(*TWO_MAPS, "~methods.smoothgrad", "images=5", "env.plan=true", cwd=lab)
+    assert plan.code == 0 and "1 cells, 0 done" in plan.out, plan.err
+
+
+def test_data_sets_and_conditions_of_ones_own_are_swept(lab, warm):
+    given = [one for one in BARS if not one.startswith(("data=", "condition=", "model="))]
+    done = warm(*given, "data=bars,digits_3_8", "condition=none,fog", "model=gaussian_nb", "hydra/launcher=basic",
+                "env.runs=swept", cwd=lab)
+    assert done.code == 0 and done.lines[0] == "8 cells, 0 done, 8 to run", done.err
+    (report,) = (lab / "swept" / "results").glob("*/")
+    rows = [row for row in read_csv(report / "rows.csv") if row.metric == "accuracy"]
+    assert {(row.data.split()[0], row.condition, row.method) for row in rows} == {
+        (data, condition, method) for data in ("bars", "pair") for condition in ("none", "my_lab.conditions.fog")
+        for method in ("clean", "my_lab.signals.stripe")} and len(rows) == 8
+    shown = {file.name: file.read_text() for file in report.glob("*[!n]_accuracy.csv")}
+    assert len(shown) == 2 and all(text.count("fog") == 2 for text in shown.values()), shown
 
 
 @pytest.fixture(scope="module")

@@ -132,7 +132,8 @@ def test_a_config_folder_with_any_characters(warm, tmp_path):
     (["data=table", "data.path=com,ma/no.csv"], """one path that holds it is written 'data.path="com,ma/no.csv"'"""),
     (["data=table", "data.path=glob(*)"], '"glob(*)" is a folder: does data.path want a file in it?'),
     (["env.data_root=no where"], "env.data_root: expected a folder to look for data in, found none at 'no where'"),
-    (["env.data_root="], "env.data_root: expected a folder to look for data in, found none at ''"),
+    (["env.data_root="], "env.data_root must be the path of a folder (null for none), got an empty text"),
+    (["~fit.nope"], "no fit.nope that could be left out; where it is a method, fit.nope=false"),
     (["seed=range(0,0)"], "seed=range(0,0) names nothing to sweep over"),
     (["signal=glob(zz*)"], "signal=glob(zz*) names nothing to sweep over"),
     (["fit.lr=a(b"], """other characters want quotes within quotes: 'fit.lr="a(b"'""")])
