@@ -16,7 +16,7 @@ from hydra_plugins import cell_sweeper
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from convscope import provenance, sweep
+from convscope import planning, provenance, sweep
 from convscope.runs import reason
 
 ending.leave_with_the_sweep()  # a job's process imports this before it does anything
@@ -68,7 +68,7 @@ def _finish(overrides: Sequence[str]) -> int:
     env = cell_sweeper.swept[0].cfg["env"]
     folder = Path(env["results"]) / typed.report_name(env["preset"], overrides)
     if env["plan"]:
-        print(sweep.plan(cell_sweeper.swept, CONFIGS.parent / "results" / env["preset"]))
+        print(planning.plan(cell_sweeper.swept, CONFIGS.parent / "results" / env["preset"]))
         return 0
     text, code = sweep.report(cell_sweeper.swept, folder)
     print(text)

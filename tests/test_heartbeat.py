@@ -22,7 +22,7 @@ def wait(lines: int, capsys, seconds: float = 20) -> list[str]:
     while said.count("\n") < lines and time.monotonic() < end:
         time.sleep(0.02)
         said += capsys.readouterr().err
-    return said.splitlines()
+    return list(said.splitlines())
 
 
 def test_what_is_worked_on_is_told_after_silence_and_again(capsys):

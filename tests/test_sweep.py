@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convscope import sweep
+from convscope import planning, sweep
 from convscope.family import ConfigError
 from convscope.rows import read_csv
 from convscope.runs import FullDisk
@@ -119,24 +119,24 @@ def test_a_plan_lists_states_and_the_time_that_is_left(cells, tmp_path):
     unknown = sweep.check({**missing.cfg, "model": {"name": "lda"}})
     run([done])
     seconds = done.run.provenance()["wall_seconds"]
-    lines = sweep.plan([done, missing, unknown], tmp_path).splitlines()
+    lines = planning.plan([done, missing, unknown], tmp_path).splitlines()
     assert [line.split()[:2] for line in lines[:3]] == [
         [done.run.id, "done"], [missing.run.id, "missing"], [unknown.run.id, "missing"]]
     assert f"{seconds:.1f} s" in lines[1] and "not known digits copies=1 | lda | seed 0" in " ".join(lines[2].split())
     assert lines[3].startswith("3 cells, 1 done, 2 to run: about ")
     assert lines[3].endswith("one after the other, and 1 of unknown duration: nothing like it was run yet")
-    assert sweep.plan([unknown], tmp_path).splitlines()[-1] == (
+    assert planning.plan([unknown], tmp_path).splitlines()[-1] == (
         "1 cells, 0 done, 1 to run: 1 of unknown duration: nothing like it was run yet")
-    assert sweep.plan([done], tmp_path).splitlines()[-1] == "1 cells, 1 done, 0 to run: nothing to do"
+    assert planning.plan([done], tmp_path).splitlines()[-1] == "1 cells, 1 done, 0 to run: nothing to do"
     # a committed report knows the time of a model too
     entry = {**done.run.provenance(), "wall_seconds": 1234.0, "config": unknown.run.identity}
     (tmp_path / "provenance.json").write_text(json.dumps({unknown.run.id: entry}))
-    assert "1234.0 s" in sweep.plan([unknown], tmp_path)
+    assert "1234.0 s" in planning.plan([unknown], tmp_path)
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(5.4, "5 s"), (89, "89 s"), (600, "10 min"), (7200, "2.0 h")])
 def test_duration(seconds, words):
-    assert sweep.duration(seconds) == words
+    assert planning.duration(seconds) == words
 
 
 @pytest.mark.usefixtures("undrawn")

@@ -1,6 +1,5 @@
 """One command is a sweep of cells: check them all first, run what is missing, then report. Knows no Hydra."""
 
-import json
 import math
 import os
 import re
@@ -8,20 +7,19 @@ import sys
 import traceback
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from filelock import FileLock
 
 from convscope import environment, provenance
 from convscope.family import ConfigError, names, whole
-from convscope.heartbeat import beating, duration, say
+from convscope.heartbeat import beating, say
 from convscope.naming import called
 from convscope.rows import Row, merge
-from convscope.runs import EditedRun, FullDisk, Run, Store, perform, read_json, reason, remove_temporaries, write_json
+from convscope.runs import EditedRun, FullDisk, Run, perform, read_json, reason, remove_temporaries, write_json
 from convscope.studies.study import Cell, Study, study
 
 warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)  # a user's letters, drawn as boxes
@@ -79,24 +77,6 @@ def run_cell(cfg: Mapping[str, Any]) -> None:
         f"{cell.run.provenance().get('wall_seconds', math.nan):.1f} s", passing=True)
 
 
-def plan(cells: Sequence[Cell], results: Path) -> str:
-    """A table of the cells with their state, and the time that the missing ones may take."""
-    lines, total, unknown = [], 0.0, 0
-    seconds = _known_seconds(cells, results)
-    states = [cell.run.state() for cell in cells]
-    for cell, state in zip(cells, states, strict=True):
-        expected = seconds.get(_model(cell.run.identity or {}))
-        if state != "done":
-            total, unknown = total + (expected or 0), unknown + (expected is None)
-        lines.append(f"{cell.run.id}  {state:<8}  {f'{expected:8.1f} s' if expected else 'not known '}  {cell.title}")
-    done = states.count("done")
-    time = f"about {duration(total)}, one after the other" * (unknown < len(cells) - done)
-    if unknown:
-        time += ", and " * bool(time) + f"{unknown} of unknown duration: nothing like it was run yet"
-    return "\n".join([*lines, f"{len(cells)} cells, {done} done, {len(cells) - done} to run: "
-                      + (time if done < len(cells) else "nothing to do")])
-
-
 def report(cells: Sequence[Cell], folder: Path) -> tuple[str, int]:
     """Writes tables and figures of all finished cells to `folder`; returns the text to print and the exit code."""
     states = [cell.run.state() for cell in cells]
@@ -131,7 +111,7 @@ def rebuild(folder: Path) -> list[Path]:
         why = f"they lack {error}" if isinstance(error, KeyError) else " ".join(str(error).split()) or "unknown"
         raise ValueError(f"{folder / 'rows.csv'} and its arrays are not such as {own.name} writes ({why}); run its "
                          "experiment again, or see where with --debug") from error
-    return write_report(folder, rows=rows, arrays=arrays, notes=_notes(rows, _read_provenance(folder)), **shown)
+    return write_report(folder, rows=rows, arrays=arrays, notes=_notes(rows, read_provenance(folder)), **shown)
 
 
 def reports(results: Path) -> list[str]:
@@ -188,7 +168,7 @@ def _write(done: Sequence[Cell], folder: Path) -> str:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_name(f".{folder.name}.lock")):  # two commands may end at the same time
         remove_temporaries(folder)
-        known = _read_provenance(folder)
+        known = read_provenance(folder)
         if (folder / "rows.csv").is_file():
             old_rows, old_arrays = read_report(folder)
             rows, arrays = merge(_fresh(old_rows, known, rows, runs), rows), {**old_arrays, **arrays}
@@ -226,7 +206,7 @@ def _notes(rows: Sequence[Row], known: Mapping[str, Any]) -> list[str]:
                    for note in entry.get("data_notes", ())})
 
 
-def _read_provenance(folder: Path) -> dict[str, Any]:
+def read_provenance(folder: Path) -> dict[str, Any]:
     """Where and how each run of a report was measured, with its config; empty where there is none yet.
 
     Raises ValueError for a file that no report wrote: without it, nobody can say which old rows still hold.
@@ -265,28 +245,6 @@ def _versions(row: Row, config: Mapping[str, Any]) -> dict[tuple[str, str], Any]
     drawn = told if isinstance(told, dict) else {}
     data = f"{row.data} {drawn.get('draw', '')}"  # a set that a seed draws is another one for each seed
     return found | {("study", row.study): config.get("version"), ("data", data): drawn.get("fingerprint")}
-
-
-def _known_seconds(cells: Sequence[Cell], results: Path) -> dict[str, float]:
-    """Median wall seconds per model, from the runs in the store and from committed reports."""
-    found: dict[str, list[float]] = {}
-    known: list[tuple[Mapping[str, Any], Any]] = []
-    for run in {cell.run.root: cell.run for cell in cells}.values():
-        for other in Store(run.root).runs(run.study):
-            with suppress(ValueError):  # a damaged one says nothing of time
-                if other.state() == "done":
-                    known.append((other.config(), other.provenance().get("wall_seconds")))
-    with suppress(ValueError):
-        known += [(entry["config"], entry.get("wall_seconds")) for entry in _read_provenance(results).values()]
-    for config, seconds in known:
-        if isinstance(seconds, (int, float)):
-            found.setdefault(_model(config), []).append(seconds)
-    return {model: median(times) for model, times in found.items()}
-
-
-def _model(identity: Mapping[str, Any]) -> str:
-    """What decides most of a cell's time: its model and how that is trained."""
-    return json.dumps([identity.get("model"), identity.get("fit"), identity.get("data")], sort_keys=True)
 
 
 def _mirror(run_id: str, cfg: Mapping[str, Any], kind: str) -> AbstractContextManager[Any]:

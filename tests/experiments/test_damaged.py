@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from convscope import sweep
+from convscope import planning, sweep
 from convscope.archive import import_runs
 from convscope.rows import Row, read_csv, to_csv
 from convscope.runs import Run, Store, perform, run_id, write_json
@@ -163,7 +163,7 @@ def test_a_damaged_provenance_is_a_sentence_and_costs_a_plan_its_times_alone(com
     (folder / "provenance.json").write_text(text)
     with pytest.raises(ValueError, match=r"provenance\.json is damaged"):
         sweep.report([cell], folder)
-    assert "1 cells, 1 done" in sweep.plan([cell], folder)
+    assert "1 cells, 1 done" in planning.plan([cell], folder)
     (folder / "provenance.json").unlink()
     (folder / "README.md").mkdir()
     with pytest.raises(OSError, match=r"README\.md is a folder"):
@@ -172,5 +172,5 @@ def test_a_damaged_provenance_is_a_sentence_and_costs_a_plan_its_times_alone(com
 
 def test_a_finished_run_of_elsewhere_costs_a_plan_its_times_alone(compose, tmp_path):
     store(tmp_path / "runs", True)
-    assert "1 cells, 0 done, 1 to run" in sweep.plan(
+    assert "1 cells, 0 done, 1 to run" in planning.plan(
         [sweep.check(compose("model=gaussian_nb", runs=tmp_path / "runs"))], tmp_path)

@@ -16,7 +16,7 @@ from convscope.rng import derive, numpy_rng, seeded
 from convscope.rows import Row
 from convscope.studies.capacity.report import LAYERS
 from convscope.studies.study import Cell
-from convscope.studies.subjects import Parts, Shape
+from convscope.training.parts import Parts, Shape
 
 VERSION = 1
 PARTS = ("data", "model", "input_shape", "n_classes")

@@ -18,7 +18,7 @@ from convscope.family import Bound, ConfigError, bind, part, whole
 from convscope.rng import numpy_rng
 from convscope.rows import Row
 from convscope.studies.study import Cell
-from convscope.studies.subjects import Parts
+from convscope.training.parts import Parts
 from convscope.training.recipe import Recipe, read_recipe
 from convscope.values import Checker
 

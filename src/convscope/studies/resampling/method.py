@@ -15,8 +15,8 @@ from convscope.rng import derive, numpy_rng
 from convscope.rows import Row
 from convscope.runs import Run
 from convscope.studies.study import Cell, first_seed
-from convscope.studies.subjects import Parts
 from convscope.training.direct import second_class_scores
+from convscope.training.parts import Parts
 from convscope.training.recipe import FIT
 
 VERSION = 1

@@ -46,7 +46,7 @@ def subject(cfg: Mapping[str, Any]) -> Any:
     if found.model.name != "traffic_cnn":
         raise ConfigError(f"weights are Keras's, of the authors' network, got model {found.model.name}; take "
                           "model=traffic_cnn, or weights=null to train")
-    from convscope.studies.tsviz.given import Given
+    from convscope.training.keras_weights import Given
 
     return Given(**{one.name: getattr(found, one.name) for one in fields(found)}, weights=str(weights))
 
