@@ -148,9 +148,11 @@ def _unfit(network: nn.Module, name: str, other: str, feeds: Mapping[str, set[st
         return f"{other}, a {type(module).__name__} with weights, follows {name}: only a batch norm may be between"
     if getattr(module, "groups", 1) != 1:
         return f"{other} must have groups=1, it has {module.groups}; choose a layer without groups beside it"
+    if isinstance(module, NORMS) and not _alone(module):
+        return f"{other}, a {type(module).__name__}, has parts with weights behind {name}: only a batch norm may be " \
+               "between"
     if not _plain(network, module):
-        return (f"{other} must hold its weights itself, alone; take its parametrisation, shared weights or weighted "
-                "parts away")
+        return f"{other} must hold its weights itself, alone; take its parametrisation or shared weights away first"
     if any(len(tensor) != 1 for tensor in (*run.read[other], *run.gave.get(other, []))):
         return f"{other} must take one row for each input, it takes {len(run.read[other][0])}; choose another layer"
     return ""
