@@ -35,12 +35,11 @@ COMMANDS = {  # what is typed -> what the sentence must hold
     "env.checkpoint_seconds=-1": "env.checkpoint_seconds must be a number, at least 0, got -1",
     "env.runs=": "env.runs must be the path of a folder, got an empty text; is a variable of the shell not set?",
     "env.results=null": "env.results must be the path of a folder, got None",
-    "env.cache_root=2024": "got 2024; write env.cache_root=./2024",
     "logger=wandb logger.project=": "logger.project must be the name of a W&B project, got ''",
     "study=null": "study must be the name of a study, got None; there are attribution_truth, blindspots,",
     "study=../../tmp/mine.study": "no ../../tmp/mine.study in studies",  # a path is no module
     "seed=99999999999999999999999": "seed must be a whole number of at most 18 digits",
-    "seed=range(0,0)": "no cell is named: a list or a range of the command or the preset is empty",
+    "seed=range(0,0)": "seed=range(0,0) names nothing to sweep over",
     "hydra.sweeper.max_batch_size=abc": "max_batch_size must be a whole number, at least 1, got 'abc'",
     "--config-dir /nope": "/nope",
     "model=resnet8 fit.n_train=3": "n_train must be at least the number of classes, 10, got 3",
@@ -55,7 +54,7 @@ COMMANDS = {  # what is typed -> what the sentence must hold
     "data=image_folder data.path=absent": "images not found",
     "data=image_folder data.path=one_class": "expected at least two class folders with images, got cat",
     "data=image_folder data.path=unreadable": "unreadable/dog/broken.png",
-    "data=image_folder data.path=pictures data.size=0": "size must be a whole number, at least 1, got 0",
+    "data=image_folder data.path=pictures data.size=0": "size must be a whole number, at least 1 and at most 10000, got 0",
     "data=image_folder data.path=few signal=clean": "dog",  # one image cannot be split
 }
 

@@ -208,7 +208,7 @@ def test_a_preset_must_be_named(lab, warm):
 
 def flips(folder: Path) -> Path:
     """The report of the sweep of a study of one's own: the last, of twelve cells."""
-    (report,) = [one for one in (folder / "runs" / "results").glob("flips*/") if "condition" not in one.name]
+    (report,) = [one for one in (folder / "runs" / "results").glob("flips*/") if "attack=fgsm" not in one.name]
     return report
 
 
@@ -288,7 +288,7 @@ def home(tmp_path_factory):
         for i in range(3):
             Image.fromarray(np.random.default_rng(i).integers(0, 255, (9, 9), np.uint8)).save(
                 folder / "pictures" / name / f"{name}{i}.png")
-    (folder / "mine.csv").write_text("".join(f"{i},{i * i},{'ab'[i % 2]}\n" for i in range(20)))
+    (folder / "mine.csv").write_text("".join(f"{i % 7}.5,{i * i % 11},{'ab'[i % 2]}\n" for i in range(20)))
     (folder / "series.csv").write_text("time,value\n" + "".join(
         f"2024-01-{day:02}T{hour:02}:00,{hour * day % 17}\n" for day in range(1, 31) for hour in range(24)))
     np.savez(folder / "w.npz", np.zeros(3))
