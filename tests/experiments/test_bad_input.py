@@ -54,7 +54,7 @@ COMMANDS = {  # what is typed -> what the sentence must hold
     "data=image_folder data.path=absent": "images not found",
     "data=image_folder data.path=one_class": "expected at least two class folders with images, got cat",
     "data=image_folder data.path=unreadable": "unreadable/dog/broken.png",
-    "data=image_folder data.path=pictures data.size=0": "size must be a whole number, at least 1 and at most 10000, got 0",
+    "data=image_folder data.path=pictures data.size=0": "size must be a whole number, at least 1 and at most 10000",
     "data=image_folder data.path=few signal=clean": "dog",  # one image cannot be split
 }
 
