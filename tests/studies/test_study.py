@@ -31,7 +31,7 @@ def cell(compose, tmp_path, monkeypatch):
 
 
 def test_its_title_names_the_methods_among_its_settings(cell):
-    assert cell().title.endswith(" | resnet depth=8 width=0.5 | seed 0 | fgsm eps=0.1")
+    assert cell().title.endswith(" | resnet depth=8 width=0.5 | seed 0 | attack fgsm eps=0.1")
 
 
 def test_a_setting_at_its_default_is_left_out_of_the_hash(cell):

@@ -88,8 +88,8 @@ class Cell:
 
     @property
     def title(self) -> str:
-        """One line that names the cell for a person: its subject, and the methods among its settings."""
-        methods = [value.label for value in self.settings.arguments.values() if isinstance(value, Bound)]
+        """One line that names the cell for a person: its subject, and settings that are methods."""
+        methods = [f"{key} {one.label}" for key, one in self.settings.arguments.items() if isinstance(one, Bound)]
         subject = self.subject.title.removeprefix(self.subject.data_label)
         return " | ".join([self.data_label + subject if subject != self.subject.title else subject, *methods])
 
